@@ -1,0 +1,1 @@
+"""Echo Lab: builds, runs, disturbs and grades TCP echo servers."""

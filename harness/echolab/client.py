@@ -1,0 +1,230 @@
+"""One TCP client of a server, that never waits longer than there is something to wait for."""
+
+import os
+import select
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from echolab import diagnosis, sockets
+from echolab.verdict import Outcome
+
+if TYPE_CHECKING:
+    from echolab.server import Server
+
+_PART = 256 * 1024
+_NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
+
+
+class Client:
+    """A connection to `server`. Its calls return an Outcome: they end when the server has answered,
+    or when it can be seen that it never will (Server.until), not at a fixed time."""
+
+    def __init__(self, server: "Server", *, buffers: int | None = None) -> None:
+        """Begins to connect. `buffers` bounds the bytes the kernel keeps for us in each direction."""
+        self._server = server
+        self._peer = (server.host, server.port)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if buffers:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffers)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffers)
+        # Each send leaves at once: "one byte at a time" is what the server is to see.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setblocking(False)
+        self.was_served = False
+        self._ended: str | None = None
+        self._error = self._socket.connect_ex(self._peer)
+        self._address = self._socket.getsockname()
+        server.clients.append(self)
+
+    def connects(self) -> Outcome:
+        """The kernel connects us to a listener, whether or not the server accepts us later."""
+        outcome = self._server.until(self._connected, self._socket, select.POLLOUT)
+        if outcome and outcome.value != "connected":
+            return Outcome(False, f"connecting failed: {outcome.value}")
+        return outcome
+
+    def _connected(self) -> str | None:
+        if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return os.strerror(code)
+        if not self._writable():
+            return None
+        # The last of the three packets may still be on its way to the listener's queue.
+        end = self._server_end()
+        return None if end and end.state in ("SYN_RECV", "NEW_SYN_RECV") else "connected"
+
+    def _writable(self) -> bool:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        return bool(poller.poll(0))
+
+    def _server_end(self) -> sockets.Socket | None:
+        return sockets.connection(self._peer, self._address)
+
+    def is_accepted(self) -> bool:
+        """Whether the server has taken this client out of its listener's queue.
+
+        A client that it never took is reset when the listener is closed, not ended in order.
+        """
+        end = self._server_end()
+        return end.accepted if end else self._next_byte() != "reset"
+
+    def is_cut(self) -> bool:
+        """Whether the server has ended the connection, by an end of file or a reset."""
+        return self._next_byte() in ("end", "reset")
+
+    def everything_is_read(self) -> bool:
+        """Whether the server has read all that was sent."""
+        end, own = self._server_end(), sockets.connection(self._address, self._peer)
+        if own and own.unsent:
+            return False
+        # Closing with unread bytes resets the connection; closing with none ends it in order.
+        return end.accepted and end.unread == 0 if end else self._next_byte() == "end"
+
+    def _next_byte(self) -> str:
+        try:
+            return "data" if self._socket.recv(1, socket.MSG_PEEK) else "end"
+        except BlockingIOError:
+            return "none yet"
+        except OSError:
+            return "reset"
+
+    def in_flight(self) -> bool:
+        """Whether bytes, or an end of file, are under way in either direction."""
+        if self._socket.fileno() < 0:
+            return False
+        ends = (self._server_end(), sockets.connection(self._address, self._peer))
+        return any(end and (end.unsent or end.state.endswith("SYN_RECV")) for end in ends)
+
+    def send(self, data: bytes) -> Outcome:
+        """Sends all of `data`, reading nothing."""
+        _, unsent, outcome = self._exchange(data, 0)
+        if not unsent:
+            return Outcome(True)
+        return Outcome(
+            False, f"only {len(data) - unsent:,} of {len(data):,} bytes were taken: {outcome}"
+        )
+
+    def send_until_stuck(self, data: bytes) -> int:
+        """Sends as much of `data` as goes without reading; returns how much that was.
+
+        Ends when all is sent or when everybody sleeps: the server's and our buffers are full.
+        """
+        _, unsent, _ = self._exchange(data, 0, until_quiet=True)
+        return len(data) - unsent
+
+    def gets(self, data: bytes) -> Outcome:
+        """Exactly `data` arrives, and nothing more is coming."""
+        return self._arrived(data, *self._exchange(b"", len(data)))
+
+    def echoes(self, data: bytes, *, already_sent: int = 0, then_finish: bool = False) -> Outcome:
+        """Sends `data` and reads at the same time; exactly `data` comes back, and nothing more.
+
+        The first `already_sent` bytes are on their way; `then_finish` half-closes after the last.
+        """
+        exchanged = self._exchange(data[already_sent:], len(data), then_finish=then_finish)
+        return self._arrived(data, *exchanged)
+
+    def gets_end(self) -> Outcome:
+        """The server's end of file arrives, with nothing before it."""
+        got, _, outcome = self._exchange(b"", 1)
+        if got:
+            return Outcome(False, f"{len(got)} more bytes: {diagnosis.excerpt(got)}")
+        return Outcome(outcome == "end of file", outcome)
+
+    def finish(self) -> None:
+        """Half-closes: says that nothing more is sent, and goes on reading."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def leave(self) -> None:
+        """Closes the connection as an ordinary client does, and waits until the server can know."""
+        self._socket.close()
+        self._server.until(self._is_known_to_have_left)
+
+    def _is_known_to_have_left(self) -> bool:
+        end = self._server_end()
+        return end is None or end.state not in ("ESTABLISHED", "SYN_RECV", "NEW_SYN_RECV")
+
+    def reset(self) -> None:
+        """Ends the connection at once with a reset, and waits until it has reached the server."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+        self._server.until(lambda: self._server_end() is None)
+
+    def discard(self) -> None:
+        """Ends the connection when the check is over, leaving no TIME_WAIT behind."""
+        if self._socket.fileno() >= 0:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._socket.close()
+
+    def _exchange(
+        self, data: bytes, want: int, *, until_quiet: bool = False, then_finish: bool = False
+    ) -> tuple[bytes, int, str]:
+        """Sends `data` while reading, until `want` bytes have come. Returns what came, how much was
+        not sent, and how it ended: "" or what was seen instead."""
+        unsent = memoryview(data)
+        got = bytearray()
+
+        def progress() -> bool:
+            nonlocal unsent
+            sent = 0
+            if unsent:
+                sent = self._send(unsent)
+                unsent = unsent[sent:]
+                if then_finish and not unsent and not self._ended:
+                    self.finish()
+            chunk = None
+            if len(got) < want or (want and not unsent):
+                chunk = self._receive(_PART)
+            if chunk:
+                got.extend(chunk)
+            return bool(sent) or chunk is not None or (not unsent and len(got) >= want)
+
+        while unsent or len(got) < want:
+            events = select.POLLIN * bool(want) | select.POLLOUT * bool(unsent)
+            outcome = self._server.until(progress, self._socket, events, quiet=until_quiet)
+            if self._ended:
+                return bytes(got), len(unsent), self._ended
+            if not outcome:
+                return bytes(got), len(unsent), outcome.observed
+        if want:
+            # Whatever comes beyond it has come when the server sleeps again.
+            self._server.settle()
+            got.extend(self._receive(_PART) or b"")
+        return bytes(got), 0, ""
+
+    def _send(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data[:_PART])
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
+            return 0
+
+    def _receive(self, size: int) -> bytes | None:
+        """What is there: None if nothing is, b"" if the connection has ended."""
+        try:
+            chunk = self._socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
+            return b""
+        if not chunk:
+            self._ended = "end of file"
+        return chunk
+
+    def _arrived(self, data: bytes, got: bytes, unsent: int, ending: str) -> Outcome:
+        self.was_served = self.was_served or bool(got)
+        if got == data:
+            return Outcome(True)
+        if not self.is_accepted():
+            cause = None if any(c.was_served for c in self._server.clients) else _NOBODY_ACCEPTED
+            return Outcome(False, f"this client was never accepted: {ending}", cause)
+        observed = diagnosis.difference(data, got)
+        if unsent:
+            observed += f"; {unsent:,} bytes could not even be sent"
+        if ending:
+            observed += f"; then: {ending}"
+        return Outcome(False, observed, diagnosis.echo_cause(data, got))

@@ -1,0 +1,80 @@
+"""From what was seen to its probable cause, in words a student can use."""
+
+import signal
+
+
+def excerpt(data: bytes, most: int = 24) -> str:
+    """The first bytes, as a C programmer would write them."""
+    shown = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data[:most])
+    return f'"{shown}"' + (f" … ({len(data):,} bytes)" if len(data) > most else "")
+
+
+def difference(expected: bytes, got: bytes) -> str:
+    """How `got` differs from `expected`, at the first byte where it does."""
+    if not got:
+        return "nothing came back"
+    same = _common_prefix(expected, got)
+    if same == len(got):
+        return f"only {len(got):,} of {len(expected):,} bytes came back"
+    if same == len(expected):
+        extra = got[same:]
+        return f"all {same:,} bytes came back, and {len(extra):,} more: {excerpt(extra)}"
+    return (
+        f"{len(got):,} bytes came back; byte {same:,} differs: "
+        f"expected {expected[same]:#04x}, got {got[same]:#04x}"
+    )
+
+
+def _common_prefix(a: bytes, b: bytes) -> int:
+    least = min(len(a), len(b))
+    if a[:least] == b[:least]:
+        return least
+    low, high = 0, least
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[:middle] == b[:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def echo_cause(expected: bytes, got: bytes) -> str | None:
+    """Why an echo went wrong, if its shape tells; else None."""
+    same = _common_prefix(expected, got)
+    if same == len(expected) and len(got) > same:
+        if len(got) == same + 1:
+            return "one byte too many is sent: strlen() + 1 instead of the number of bytes read"
+        return "the whole buffer is sent (sizeof?) instead of the number of bytes that read returned"
+    if same == len(got) and got and expected[same : same + 1] == b"\0":
+        return "the echo stops at a zero byte: the data is treated as a C string (strlen, %s)"
+    if same == len(got) and got.endswith(b"\n"):
+        return "the echo stops after a newline: it waits for whole lines, but bytes are not lines"
+    if same < min(len(expected), len(got)):
+        return "the bytes are changed on their way: part of the data was lost, repeated or converted"
+    return None
+
+
+def exit_text(code: int) -> str:
+    """An exit code as subprocess counts it (negative: a signal), in words."""
+    if code >= 0:
+        return f"it ended with exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"it was killed by {name} ({signal.strsignal(-code)})"
+
+
+def exit_cause(code: int) -> str | None:
+    """Why a server that should have stayed is gone, if its exit code tells."""
+    if code == -signal.SIGPIPE:
+        return (
+            "a write to a client that had gone raises SIGPIPE, which ends the process: "
+            "use MSG_NOSIGNAL or ignore SIGPIPE, and handle EPIPE"
+        )
+    if code in (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL):
+        return "the server crashed: run it under gdb, or build it with -fsanitize=address"
+    if code == -signal.SIGUSR1:
+        return "the handler for SIGUSR1 that main() installs is gone"
+    return None

@@ -1,0 +1,213 @@
+"""One server, one lesson: build it, run the checks, collect a Report.
+
+The checks are pytest functions; the plugin here gathers their verdicts, whether `lab check` runs
+them or pytest itself.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from echolab import build, procfs
+from echolab.course import ROOT, Lesson, Step
+from echolab.regions import RegionError, read_regions
+from echolab.report import CheckResult, Report, Status, StepResult, Where
+from echolab.server import Command, refuse_taken_port
+from echolab.verdict import Blocked, Check, Failed, GraderTrouble
+
+# Words that a function's name cannot spell as they are written.
+_SPELT = {"sigterm": "SIGTERM", "sigchld": "SIGCHLD", "eintr": "EINTR", "mib": "MiB"}
+CHECKS = ROOT / "harness" / "checks"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is graded: a lesson's own server or, with `command`, any program."""
+
+    lesson: Lesson
+    solutions: bool = False
+    command: Command | None = None
+
+    @property
+    def name(self) -> str:
+        if self.command:
+            return self.command.text
+        return str(self.lesson.source(self.solutions).relative_to(ROOT))
+
+    def prepare(self) -> Command:
+        """Builds what is needed and says how to start the server. Raises what build() raises."""
+        if gap := procfs.missing():
+            raise GraderTrouble(gap)
+        build.build(build.WARDEN)
+        if self.command:
+            if self.command.fixed_port:
+                refuse_taken_port("127.0.0.1", self.command.fixed_port)
+            return self.command
+        binary = build.server(self.lesson, self.solutions)
+        build.build(binary)
+        return Command((str(binary), "--host", "{host}", "--port", "{port}"))
+
+    def where(self, step: Step) -> Where | None:
+        found = None if self.command else self.lesson.where(step, self.solutions)
+        return Where(*found) if found else None
+
+
+def chapter_trouble(target: Target) -> str | None:
+    """What is wrong with the step markers of the graded file, in one line; None if nothing is."""
+    if target.command:
+        return None
+    source = target.lesson.source(target.solutions)
+    try:
+        found = read_regions(source)
+    except RegionError as error:
+        return f"{str(error).replace(f'{ROOT}/', '')}; put the marker back: by it a step is found"
+    absent = [str(step.number) for step in target.lesson.steps if step.number not in found]
+    if absent:
+        return f"{source.relative_to(ROOT)}: the #region markers of step {', '.join(absent)} are missing"
+    return None
+
+
+class Grading:
+    """A pytest plugin: chooses the checks of a target's lesson and gathers their verdicts."""
+
+    def __init__(
+        self,
+        target: Target,
+        command: Command,
+        only: Step | None = None,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.target, self.command = target, command
+        self._only, self._progress = only, progress
+        self.results: dict[str, CheckResult] = {}
+        self.never_listens = False
+
+    @staticmethod
+    def check_of(item: pytest.Item) -> Check:
+        return item.function.check  # type: ignore[attr-defined]
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        wanted = f"lesson_{self.target.lesson.number}.py"
+        return True if collection_path.suffix == ".py" and collection_path.name != wanted else None
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._only:
+            items[:] = [i for i in items if self.check_of(i).step == self._only.number]
+        items.sort(key=lambda item: self.check_of(item).step)
+        for item in items:
+            self.results[item.nodeid] = self._blank(item)
+
+    def _blank(self, item: pytest.Item) -> CheckResult:
+        check, name = self.check_of(item), item.name
+        title = " ".join(_SPELT.get(word, word) for word in name.split("_"))
+        title = title[0].upper() + title[1:]
+        about = (item.function.__doc__ or "").strip()  # type: ignore[attr-defined]
+        id = f"{self.target.lesson.number}.{check.step}.{name}"
+        return CheckResult(id, title, about, check.area, check.points)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._progress(self.results[nodeid].title)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo
+    ) -> Iterator[None]:
+        outcome = yield
+        result = self.results[item.nodeid]
+        result.seconds += call.duration
+        if call.excinfo is None:
+            if call.when == "call":
+                result.status, result.observed = Status.PASS, None
+            return
+        error = call.excinfo.value
+        if isinstance(error, KeyboardInterrupt) or result.status in (Status.FAIL, Status.ERROR):
+            return
+        self._judge(result, error, self.target.lesson.step(self.check_of(item).step))
+        if isinstance(error, (Failed, Blocked)):
+            outcome.get_result().longrepr = f"{result.status.value}: {error}"
+
+    def _judge(self, result: CheckResult, error: BaseException, step: Step) -> None:
+        if isinstance(error, Failed):
+            result.status = Status.FAIL
+            result.expected, result.observed = error.expected, error.observed
+            result.cause, result.where = error.cause, self.target.where(step)
+            result.hint, result.docs = step.hints[0], step.docs
+        elif isinstance(error, Blocked):
+            result.status, result.observed = Status.BLOCKED, str(error)
+        else:
+            result.status = Status.ERROR
+            result.observed = str(error) if isinstance(error, GraderTrouble) else repr(error)
+
+    def report(self, seconds: float) -> Report:
+        """What has been gathered so far; a check that has not run is blocked."""
+        report = Report(self.target.lesson.number, self.target.lesson.title, self.target.name, seconds)
+        for step in self.target.lesson.steps:
+            if self._only and step != self._only:
+                continue
+            checks = [r for r in self.results.values() if r.id.startswith(f"{step.id}.")]
+            report.steps.append(StepResult(step.id, step.title, step.points, checks))
+        return report
+
+
+class Interrupted(Exception):
+    """Ctrl-C came in the middle; `report` holds what was graded until then."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__("interrupted")
+        self.report = report
+
+
+def grade(
+    target: Target,
+    only: Step | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Grades `target`, or one step of it. Raises GraderTrouble, Interrupted."""
+    start = time.perf_counter()
+    try:
+        command, broken = target.prepare(), None
+    except build.CompileError as error:
+        command, broken = Command(()), str(error)
+    plugin = Grading(target, command, only, progress)
+    code = _run_pytest(plugin, ["--collect-only"] if broken else [])
+    report = plugin.report(time.perf_counter() - start)
+    if trouble := chapter_trouble(target):
+        report.notes.append(trouble)
+    if broken:
+        report.notes.append(f"{target.name} does not compile:\n{broken}")
+        for check in report.checks:
+            check.status = Status.BLOCKED
+            check.observed = f"{target.name} does not compile: {broken.splitlines()[0]}"
+    elif code == pytest.ExitCode.INTERRUPTED:
+        raise Interrupted(report)
+    elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
+        raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
+    return report
+
+
+def _run_pytest(plugin: Grading, extra: list[str]) -> int:
+    unneeded = "cacheprovider terminal faulthandler logging doctest unittest nose junitxml debugging"
+    arguments = [word for name in unneeded.split() for word in ("-p", f"no:{name}")]
+    arguments += ["--assert=plain", "--capture=no", "-c", str(CHECKS / "pytest.ini"), *extra]
+    with _environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS=""):
+        return pytest.main([*arguments, str(CHECKS)], plugins=[plugin])
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,228 @@
+"""What the kernel says about processes, from outside them: /proc (man 5 proc).
+
+psutil reads what it can; here is only what it has no call for: which system call a thread sleeps in
+and how often it has run; and a process's children without a walk through all of /proc.
+"""
+
+import os
+import platform
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+# System call numbers of the calls that block (linux/arch/*/…/syscall.tbl), by machine.
+_CALLS = {
+    "x86_64": {
+        0: "read", 1: "write", 7: "poll", 19: "readv", 20: "writev", 23: "select", 34: "pause",
+        35: "nanosleep", 40: "sendfile", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg",
+        47: "recvmsg", 61: "wait4", 128: "rt_sigtimedwait", 130: "rt_sigsuspend", 202: "futex",
+        230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll",
+        275: "splice", 281: "epoll_pwait", 288: "accept4", 441: "epoll_pwait2",
+    },
+    "aarch64": {
+        22: "epoll_pwait", 63: "read", 64: "write", 65: "readv", 66: "writev", 71: "sendfile",
+        72: "pselect6", 73: "ppoll", 76: "splice", 95: "waitid", 98: "futex", 101: "nanosleep",
+        115: "clock_nanosleep", 133: "rt_sigsuspend", 137: "rt_sigtimedwait", 202: "accept",
+        206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4",
+        260: "wait4", 441: "epoll_pwait2",
+    },
+}  # fmt: skip
+_CALL_NAMES = _CALLS.get(platform.machine(), {})
+_ON_A_DESCRIPTOR = {
+    "read", "write", "readv", "writev", "accept", "accept4", "recvfrom", "sendto", "recvmsg",
+    "sendmsg",
+}  # fmt: skip
+# Calls without a time limit of their own.
+_ENDLESS = _ON_A_DESCRIPTOR | {"pause", "wait4", "waitid", "rt_sigsuspend", "sendfile", "splice"}
+# Where a time limit stands: the argument's index; a pointer (0: none) or milliseconds (-1: none).
+_LIMIT_POINTER = {
+    "ppoll": 2, "pselect6": 4, "select": 4, "futex": 3, "rt_sigtimedwait": 2, "epoll_pwait2": 3,
+}  # fmt: skip
+_LIMIT_MILLISECONDS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}
+
+
+class Sleep(Enum):
+    """How a thread waits, if it does."""
+
+    NONE = "runs"
+    TIMED = "sleeps for a time"
+    ENDLESS = "sleeps until an event"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thread, as seen at one moment. `ran` counts how often it was given a processor."""
+
+    pid: int
+    tid: int
+    state: str
+    call: str | None
+    arguments: tuple[int, ...]
+    ran: int
+    cpu_ns: int
+
+    @property
+    def sleep(self) -> Sleep:
+        if self.state != "S":
+            return Sleep.NONE
+        if self.call in _ENDLESS:
+            return Sleep.ENDLESS
+        if self.call in _LIMIT_POINTER:
+            return Sleep.TIMED if self.arguments[_LIMIT_POINTER[self.call]] else Sleep.ENDLESS
+        if self.call in _LIMIT_MILLISECONDS:
+            limit = self.arguments[_LIMIT_MILLISECONDS[self.call]] & 0xFFFFFFFF
+            return Sleep.ENDLESS if limit >= 0x80000000 else Sleep.TIMED
+        return Sleep.TIMED
+
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor that it waits for, where the call names one."""
+        return self.arguments[0] if self.call in _ON_A_DESCRIPTOR else None
+
+    def __str__(self) -> str:
+        if self.state == "Z":
+            return "is a zombie"
+        if self.state in ("T", "t"):
+            return "is stopped"
+        if self.sleep is Sleep.NONE:
+            return "is running"
+        inside = f"{self.call}({self.descriptor})" if self.descriptor is not None else self.call
+        return f"is asleep in {inside or 'a system call'}"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process and its threads; the first is the main one."""
+
+    pid: int
+    parent: int
+    tasks: tuple[Task, ...]
+
+    @property
+    def zombie(self) -> bool:
+        return self.tasks[0].state == "Z"
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def children(pid: int) -> list[int]:
+    """The living and dead children that `pid` has not waited for."""
+    found: list[int] = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, _read(f"/proc/{pid}/task/{tid}/children").split())
+    except OSError:
+        pass
+    return found
+
+
+def _task(pid: int, tid: int) -> tuple[int, Task] | None:
+    directory = f"/proc/{pid}/task/{tid}"
+    try:
+        # Twice the run count, around the rest: a thread that ran meanwhile is not asleep.
+        before = _read(f"{directory}/schedstat").split()
+        stat = _read(f"{directory}/stat").rpartition(")")[2].split()
+        call = _call(directory)
+        after = _read(f"{directory}/schedstat").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state = stat[0] if before == after or stat[0] != "S" else "R"
+    name, arguments = call
+    return int(stat[1]), Task(pid, tid, state, name, arguments, int(after[2]), int(after[0]))
+
+
+def _call(directory: str) -> tuple[str | None, tuple[int, ...]]:
+    fields = _read(f"{directory}/syscall").split()
+    if not fields or fields[0] in ("running", "-1"):
+        return None, ()
+    number = int(fields[0])
+    return _CALL_NAMES.get(number, f"system call {number}"), tuple(int(f, 16) for f in fields[1:7])
+
+
+def process(pid: int) -> Process | None:
+    """`pid` as it is now, or None if it is gone."""
+    try:
+        tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
+    except OSError:
+        return None
+    found = [task for tid in tids if (task := _task(pid, tid))]
+    if not found:
+        return None
+    return Process(pid, found[0][0], tuple(task for _, task in found))
+
+
+def descendants(pid: int) -> Iterator[Process]:
+    """Every process below `pid`, parents before their children."""
+    waiting = children(pid)
+    while waiting:
+        below = waiting.pop(0)
+        if found := process(below):
+            yield found
+            waiting += children(below)
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """What each open descriptor of `pid` is, as readlink(/proc/PID/fd/N) has it."""
+    found = {}
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+            except FileNotFoundError:
+                continue
+    except FileNotFoundError:
+        pass
+    return found
+
+
+# Where a relative struct timespec stands that says how long a thread sleeps.
+_TIMESPEC = {"nanosleep": 0, "ppoll": 2, "pselect6": 4, "epoll_pwait2": 3}
+
+
+def time_limit(task: Task) -> float | None:
+    """For how many seconds `task` asked to sleep, where that can be seen; else None."""
+    if task.sleep is not Sleep.TIMED:
+        return None
+    if task.call in _LIMIT_MILLISECONDS:
+        return (task.arguments[_LIMIT_MILLISECONDS[task.call]] & 0xFFFFFFFF) / 1000
+    if task.call == "clock_nanosleep" and not task.arguments[1] & 1:  # not TIMER_ABSTIME
+        pointer = task.arguments[2]
+    elif task.call in _TIMESPEC:
+        pointer = task.arguments[_TIMESPEC[task.call]]
+    elif task.call == "select":
+        pointer = task.arguments[4]
+    else:
+        return None
+    try:
+        with open(f"/proc/{task.pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(pointer)
+            seconds, fraction = struct.unpack("qq", memory.read(16))
+    except (OSError, struct.error, ValueError, OverflowError):
+        return None
+    return seconds + fraction / (1e6 if task.call == "select" else 1e9)
+
+
+def catches(pid: int, signal: int) -> bool:
+    """Whether `pid` has installed a handler for `signal`."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (signal - 1) & 1)
+    return False
+
+
+def missing() -> str | None:
+    """What this system does not let us see, in one sentence; None if all is there.
+
+    Without it no verdict can be given: a container without CONFIG_SCHED_INFO, a gVisor, a hidepid.
+    """
+    if platform.machine() not in _CALLS:
+        return f"the system call numbers of {platform.machine()} are not known to the lab"
+    for name in ("syscall", "schedstat", f"task/{os.getpid()}/children"):
+        if not os.access(Path("/proc/self") / name, os.R_OK):
+            return f"/proc/PID/{name} cannot be read on this system"
+    return None

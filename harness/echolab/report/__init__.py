@@ -1,0 +1,87 @@
+"""The result of grading one server, and the forms it can be written in."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+SCHEMA = "echolab/report/v1"
+
+
+class Status(str, Enum):
+    """What came of a check."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    BLOCKED = "blocked"  # it could not be tried on this server
+    ERROR = "error"  # the grader's own trouble
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a source file; `file` counts from the project's top folder."""
+
+    file: str
+    line: int
+
+
+@dataclass
+class CheckResult:
+    """One check's verdict; the texts are set unless it passed. `about` is what it says of itself,
+    `points` its weight within its step."""
+
+    id: str
+    title: str
+    about: str
+    area: str
+    points: int
+    status: Status = Status.BLOCKED
+    seconds: float = 0.0
+    expected: str | None = None
+    observed: str | None = "not tried"
+    cause: str | None = None
+    where: Where | None = None
+    hint: str | None = None
+    docs: str | None = None
+
+
+@dataclass
+class StepResult:
+    """One step: its score is the share of its points that its checks' weights earn."""
+
+    id: str
+    title: str
+    points: int
+    checks: list[CheckResult] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        weights = sum(check.points for check in self.checks)
+        earned = sum(check.points for check in self.checks if check.status is Status.PASS)
+        return round(self.points * earned / weights, 2) if weights else 0.0
+
+
+@dataclass
+class Report:
+    """All that is known about one server and one lesson. `notes` are for the reader in front of the
+    terminal: a compiler's message, markers that are missing."""
+
+    lesson: int
+    title: str
+    server: str
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        return round(sum(step.score for step in self.steps), 2)
+
+    @property
+    def max_score(self) -> int:
+        return sum(step.points for step in self.steps)
+
+    @property
+    def checks(self) -> list[CheckResult]:
+        return [check for step in self.steps for check in step.checks]
+
+    def having(self, status: Status) -> list[CheckResult]:
+        return [check for check in self.checks if check.status is status]

@@ -1,0 +1,112 @@
+"""A Report for the person in front of the terminal."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from echolab.report import CheckResult, Report, Status, StepResult
+
+_MARKS = {
+    Status.PASS: ("✓", "+", "green"),
+    Status.FAIL: ("✗", "x", "red"),
+    Status.BLOCKED: ("·", "-", "yellow"),
+    Status.ERROR: ("!", "!", "magenta"),
+}
+
+
+def write(report: Report, console: Console) -> None:
+    """The whole report: each step with its checks, and the first step that failed explained."""
+    console.print(Text(f"Lesson {report.lesson}, {report.title}", "bold"), f"· {report.server}")
+    explained = _to_explain(report)
+    if len(report.having(Status.BLOCKED)) < len(report.checks):
+        for step in report.steps:
+            _write_step(step, console, explain=step is explained)
+    for note in report.notes:
+        console.print(Text(note, "yellow"), soft_wrap=True)
+    _write_end(report, explained, console)
+
+
+def _failed(step: StepResult) -> bool:
+    return any(check.status in (Status.FAIL, Status.ERROR) for check in step.checks)
+
+
+def _to_explain(report: Report) -> StepResult | None:
+    """The first step with a failure: those after it often fail for the same reason."""
+    for wanted in (Status.ERROR, Status.FAIL):
+        for step in report.steps:
+            if any(check.status is wanted for check in step.checks):
+                return step
+    return None
+
+
+def _write_step(step: StepResult, console: Console, explain: bool) -> None:
+    passed = step.score == step.points
+    score = Text(f"{step.score:g}/{step.points}", "green" if passed else "red")
+    console.print(Text(f"{step.id} {step.title}", "bold"), score)
+    reasons = {check.observed for check in step.checks if check.status is Status.BLOCKED}
+    if len(reasons) == 1 and all(check.status is Status.BLOCKED for check in step.checks):
+        _write_line(Status.BLOCKED, f"could not be tried: {reasons.pop()}", console)
+    elif not passed:
+        for check in step.checks:
+            _write_check(check, console, explain)
+        if explain:
+            _write_help(step, console)
+
+
+def _write_line(status: Status, text: str, console: Console) -> None:
+    fancy, plain, colour = _MARKS[status]
+    mark = fancy if console.encoding.lower().startswith("utf") else plain
+    line = Table.grid(padding=(0, 1))
+    line.add_row(Text(f"  {mark}", colour), Text(text))
+    console.print(line)
+
+
+def _write_check(check: CheckResult, console: Console, explain: bool) -> None:
+    why = f": could not be tried: {check.observed}" if check.status is Status.BLOCKED else ""
+    _write_line(check.status, check.title + why, console)
+    if check.status is Status.ERROR or (check.status is Status.FAIL and explain):
+        rows = {
+            "": check.about,
+            "expected": check.expected,
+            "observed": check.observed,
+            "cause": check.cause,
+        }
+        _write_rows(rows, 6, console)
+
+
+def _write_help(step: StepResult, console: Console) -> None:
+    """Where to look: the same for all failures of a step."""
+    failed = next((check for check in step.checks if check.status is Status.FAIL), None)
+    if failed:
+        place = f"{failed.where.file}:{failed.where.line}" if failed.where else None
+        _write_rows({"where": place, "read": failed.docs, "hint": failed.hint}, 2, console)
+
+
+def _write_rows(rows: dict[str, str | None], indent: int, console: Console) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=8)
+    for name, text in rows.items():
+        if text and name:
+            table.add_row(Text(name, "cyan"), Text(text))
+        elif text:
+            console.print(Padding(Text(text, "italic"), (0, 0, 0, indent), expand=False))
+    console.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+
+def _write_end(report: Report, explained: StepResult | None, console: Console) -> None:
+    colour = "green" if report.score == report.max_score else "red"
+    line = Text.assemble((f"{report.score:g} of {report.max_score} points", f"bold {colour}"))
+    counts = {
+        "failed": len(report.having(Status.FAIL)),
+        "could not be tried": len(report.having(Status.BLOCKED)),
+        "not decided: the grader's own trouble": len(report.having(Status.ERROR)),
+    }
+    line.append("".join(f", {count} {name}" for name, count in counts.items() if count))
+    line.append(f" ({report.seconds:.1f} s)", "dim")
+    console.print(line)
+    others = [s.id for s in report.steps if s is not explained and _failed(s)]
+    if explained and others:
+        console.print(
+            f"Begin with step {explained.id}. To read more of another: harness/lab check {others[0]}"
+        )

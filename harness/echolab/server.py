@@ -1,0 +1,540 @@
+"""One server that is being graded: started under a warden, watched from outside, disturbed."""
+
+import os
+import resource
+import select
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from echolab import diagnosis, procfs, sockets
+from echolab.client import Client
+from echolab.procfs import Process, Sleep, Task
+from echolab.verdict import GraderTrouble, Outcome
+from echolab.warden import NotStarted, Warden
+
+# When it is certain that nothing more will happen. All of these only bound how long a wrong server
+# is watched: what a right one does is an event, and ends the wait by itself.
+_ASLEEP = 0.03  # seconds in which nobody ran, all asleep without a limit and no byte under way
+_ASLEEP_IN_FLIGHT = 1.0  # the same, with bytes under way: longer than TCP delays an acknowledgement
+_TIMED_WAKES = 4  # who sleeps for a time has been awake so often, and done nothing
+_TIMED_SECONDS = 0.5
+_SPIN_NS = 1_000_000_000  # processor time used without what was waited for
+_SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
+_SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
+_POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
+_DEADLINE = 10.0  # seconds on an idle machine, for all else
+_MOST_PROCESSES = 2000  # a server that has more has lost control of its forks
+
+
+@cache
+def slowness() -> float:
+    """How many times slower than an idle ordinary machine this one is now; at least 1."""
+    start = time.perf_counter()
+    sum(range(300_000))
+    return max(1.0, (time.perf_counter() - start) / 0.006)
+
+
+class CommandError(Exception):
+    """The command line of a server cannot be used."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How to start a server: a command with {port}, and perhaps {host}, {slots} and {threads}.
+
+    Raises CommandError if its program is missing or is not executable.
+    """
+
+    words: tuple[str, ...]
+    fixed_port: int | None = None
+    text: str = ""
+
+    @staticmethod
+    def parse(text: str, port: int | None = None) -> "Command":
+        try:
+            words = tuple(shlex.split(text))
+        except ValueError as error:
+            raise CommandError(f"--server {text!r}: {error}") from error
+        if not words:
+            raise CommandError("--server: the command is empty")
+        if port is None and "{port}" not in text:
+            raise CommandError(
+                "--server: the command has no {port}; write it where the port goes, "
+                "or name the port it always uses with --port N"
+            )
+        program = words[0]
+        if shutil.which(program) is None:
+            found = Path(program)
+            why = "is a folder" if found.is_dir() else "is not executable"
+            raise CommandError(f"--server: {program} {why if found.exists() else 'does not exist'}")
+        return Command(words, port, text)
+
+    def takes(self, name: str) -> bool:
+        """Whether the command has the placeholder {name}."""
+        return any("{" + name + "}" in word for word in self.words)
+
+    def fill(self, **values: object) -> list[str]:
+        filled = []
+        for word in self.words:
+            for name, value in values.items():
+                word = word.replace("{" + name + "}", str(value))
+            filled.append(word)
+        return filled
+
+
+class Server:
+    """A running server. Close it when done: nothing of it is left then.
+
+    Raises GraderTrouble if it cannot be started at all, or if its port is somebody else's.
+    """
+
+    def __init__(self, command: Command, warden: Path, *, host: str = "127.0.0.1") -> None:
+        self.command = command
+        self.host = host
+        self.port = 0
+        self.pid = 0
+        self.has_spun = False
+        self.clients: list[Client] = []
+        self._warden_binary = warden
+        self._warden: Warden | None = None
+        self._reservation: socket.socket | None = None
+
+    # -- start and end
+
+    def choose_port(self) -> int:
+        """The port that the program will be started on: a free one, unless it is fixed."""
+        if not self.port:
+            self.port = self._reserve_port()
+        return self.port
+
+    def launch(self) -> None:
+        """Starts the program, without waiting for anything."""
+        self.choose_port()
+        words = self.command.fill(port=self.port, host=self.host, slots=128, threads=4)
+        try:
+            self._warden = Warden(self._warden_binary, words)
+        except NotStarted as error:
+            raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
+        self.pid = self._warden.pid
+
+    def start(self) -> Outcome:
+        """Starts the program and waits until it listens where it was told to.
+
+        Only a listener that belongs to the program counts: a stale server, or somebody else's, is
+        never graded.
+        """
+        for _ in range(5):
+            self.launch()
+            outcome = self.until(self._listens, while_starting=True)
+            if outcome.value != "stranger":
+                return outcome if outcome else self.not_listening(outcome)
+            if self.command.fixed_port:
+                break
+            self.close()
+        raise GraderTrouble(f"port {self.command.fixed_port} is held by another program")
+
+    def _listens(self) -> str | None:
+        found = sockets.listener(self.host, self.port)
+        if not found:
+            return None
+        holders = sockets.owners(found.inode, [process.pid for process in self.processes()])
+        if holders:
+            # The first is the uppermost: the program itself, or what it became as a daemon.
+            self.pid = holders[0]
+            return "ours"
+        still = sockets.listener(self.host, self.port)
+        return "stranger" if still and still.inode == found.inode else None
+
+    def not_listening(self, outcome: Outcome) -> Outcome:
+        """`outcome`, with the place where it listens instead, if it does."""
+        observed = outcome.observed
+        cause = None
+        pids = [process.pid for process in self.processes()]
+        for row in sockets.listeners():
+            if sockets.owners(row.inode, pids):
+                observed = f"it listens on {row.address}:{row.port} instead"
+                cause = "the port of the command line is not used, or not converted with htons()"
+        return Outcome(False, observed, cause or outcome.cause)
+
+    def close(self) -> None:
+        """Ends the server, all that it has started, and its clients."""
+        for client in self.clients:
+            client.discard()
+        self.clients.clear()
+        if self._warden:
+            self._warden.close()
+            self._warden = None
+        if self._reservation:
+            self._reservation.close()
+            self._reservation = None
+        self.port = 0
+
+    def leave_old_connection(self) -> socket.socket:
+        """Leaves a connection on the chosen port that its listening side has closed first.
+
+        The kernel keeps that side for a minute (FIN_WAIT2, TIME_WAIT), and bind() without
+        SO_REUSEADDR or SO_REUSEPORT refuses the port meanwhile. Closing what is returned ends it.
+        """
+        old = socket.socket()
+        with socket.socket() as listener:
+            for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+                listener.setsockopt(socket.SOL_SOCKET, option, 1)
+            listener.bind((self.host, self.choose_port()))
+            listener.listen()
+            old.connect((self.host, self.port))
+            listener.accept()[0].close()
+            old.recv(1)  # the end of file: it has been closed first
+        old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return old
+
+    def _reserve_port(self) -> int:
+        if self.command.fixed_port:
+            self._wait_for_fixed_port(self.command.fixed_port)
+            return self.command.fixed_port
+        # Below the range that the kernel gives to connecting clients. The name keeps other graders
+        # away until we have ended, whichever way that happens.
+        span = range(10_000, 32_000)
+        for step in range(len(span)):
+            port = span[(os.getpid() * 7 + time.monotonic_ns() + step) % len(span)]
+            name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                name.bind(f"\0echolab-port-{port}")
+                with socket.socket() as probe:
+                    probe.bind(("0.0.0.0", port))
+            except OSError:
+                name.close()
+                continue
+            if self._reservation:
+                self._reservation.close()
+            self._reservation = name
+            return port
+        raise GraderTrouble("no free TCP port between 10000 and 32000")
+
+    def _wait_for_fixed_port(self, port: int) -> None:
+        refuse_taken_port(self.host, port)
+        end = time.monotonic() + 75  # TIME_WAIT lasts 60 s
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("0.0.0.0", port))
+                    return
+                except PermissionError as error:
+                    raise GraderTrouble(f"port {port} needs more rights than we have") from error
+                except OSError:
+                    time.sleep(0.05)
+        raise GraderTrouble(f"port {port} does not become free")
+
+    # -- what is seen
+
+    def processes(self) -> list[Process]:
+        """The server and all that descends from it, parents first."""
+        if not self._warden:
+            return []
+        # The warden's own second process stands between the first and the server.
+        return [
+            process
+            for process in procfs.descendants(self._warden.root)
+            if process.parent != self._warden.root
+        ]
+
+    def tasks(self) -> list[Task]:
+        return [task for process in self.processes() for task in process.tasks]
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the program that was started: None while it runs, negative if a signal ended it."""
+        return self._warden.poll() if self._warden else None
+
+    def has_ended(self) -> bool:
+        """Whether the program and all that it started have ended."""
+        return self.exit_code is not None and not any(not p.zombie for p in self.processes())
+
+    def stays(self) -> Outcome:
+        """The listening process is still there."""
+        return Outcome(bool(procfs.descriptors(self.pid)), self.describe())
+
+    def descriptors(self) -> dict[int, str]:
+        return procfs.descriptors(self.pid)
+
+    def open_descriptors(self) -> int:
+        return len(self.descriptors())
+
+    def cpu_ns(self) -> int:
+        """Processor time that the living threads have used, in nanoseconds."""
+        return sum(task.cpu_ns for task in self.tasks())
+
+    def asleep_in(self, *calls: str) -> Task | None:
+        """A thread of the server that sleeps in one of `calls`."""
+        for task in self.tasks():
+            if task.call in calls and task.sleep is Sleep.ENDLESS:
+                return task
+        return None
+
+    def asleep_in_accept(self) -> Task | None:
+        return self.asleep_in("accept", "accept4")
+
+    def asleep_in_read(self) -> Task | None:
+        return self.asleep_in("read", "recvfrom", "recvmsg", "readv")
+
+    def asleep_in_write(self) -> Task | None:
+        return self.asleep_in("write", "sendto", "sendmsg", "writev", "sendfile", "splice")
+
+    def catches(self, number: int) -> bool:
+        return procfs.catches(self.pid, number)
+
+    def output(self) -> tuple[str, str]:
+        """What it printed to stdout and stderr: the first and the last part, if it was much."""
+        if not self._warden:
+            return "", ""
+        return self._warden.printed(0), self._warden.printed(1)
+
+    # -- what is done to it
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the process that listens; none if it has ended."""
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def has_run_since(self, tasks: list[Task]) -> bool:
+        """Whether the listening process has run, and sleeps again or has used 20 ms in a loop."""
+        before = {task.tid: task for task in tasks if task.pid == self.pid}
+        now = [task for task in self.tasks() if task.pid == self.pid]
+        ran = any(t.tid not in before or t.ran > before[t.tid].ran for t in now)
+        used = sum(t.cpu_ns - before[t.tid].cpu_ns for t in now if t.tid in before)
+        return ran and (all(t.sleep is not Sleep.NONE for t in now) or used > 20_000_000)
+
+    def wake(self, task: Task) -> Outcome:
+        """Interrupts a sleeping thread's system call with SIGUSR1 and waits until it has noticed."""
+        self.signal(signal.SIGUSR1)
+        return self.until(lambda: self.has_ended() or self._ran_since(task))
+
+    def _ran_since(self, task: Task) -> bool:
+        now = [other for other in self.tasks() if other.tid == task.tid]
+        return not now or now[0].ran > task.ran
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The listening process stands still meanwhile (SIGSTOP)."""
+        self.signal(signal.SIGSTOP)
+        try:
+            self.until(lambda: all(t.state == "T" for t in self.tasks() if t.pid == self.pid))
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    @contextmanager
+    def no_more_descriptors(self) -> Iterator[None]:
+        """The listening process can open none meanwhile: EMFILE is real, by RLIMIT_NOFILE."""
+        taken = self.descriptors()
+        lowest_free = next(n for n in range(len(taken) + 1) if n not in taken)
+        process = psutil.Process(self.pid)
+        limits = process.rlimit(resource.RLIMIT_NOFILE)
+        process.rlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            yield
+        finally:
+            if process.is_running():
+                process.rlimit(resource.RLIMIT_NOFILE, limits)
+
+    # -- waiting
+
+    def until(
+        self,
+        reached: Callable[[], object],
+        watched: socket.socket | None = None,
+        events: int = 0,
+        *,
+        quiet: bool = False,
+        while_starting: bool = False,
+    ) -> Outcome:
+        """Waits until `reached` gives something true; returns that as the Outcome's value.
+
+        Gives up when it can be seen that it will not happen: everything the server is made of has
+        ended, or sleeps with nothing under way that could wake it, or runs without end. `events` on
+        `watched` shorten the waiting, no more. With `quiet` the caller expects the sleep.
+        """
+        patience = _Patience(self, quiet, while_starting)
+        poller = select.poll()
+        if self._warden:
+            poller.register(self._warden.fileno(), select.POLLIN)
+        if watched and events:
+            poller.register(watched, events)
+        delay = 0.2
+        while True:
+            if value := reached():
+                return Outcome(True, value=value)
+            if self.exit_code is not None and self._warden:
+                _unregister(poller, self._warden.fileno())
+            if ending := patience.ended():
+                value = reached()
+                if value:
+                    return Outcome(True, value=value)
+                code = self.exit_code
+                return Outcome(False, ending, diagnosis.exit_cause(code) if code else None)
+            poller.poll(delay)
+            delay = min(delay * 1.5, 10)
+
+    def settle(self) -> bool:
+        """Waits until the server sleeps, whatever in, and no byte is under way; False if it runs on."""
+        asleep = self._asleep_twice()
+        return bool(
+            self.until(lambda: asleep() and not any(c.in_flight() for c in self.clients), quiet=True)
+        )
+
+    def _asleep_twice(self) -> Callable[[], bool]:
+        seen: list[Task] = []
+
+        def asleep() -> bool:
+            nonlocal seen
+            before, seen = seen, self.tasks()
+            return seen == before and all(task.state in "SZ" for task in seen)
+
+        return asleep
+
+    def sleeps(self) -> Outcome:
+        """The server sleeps, and is not woken by its own clock all the time; or it has ended."""
+        asleep = self._asleep_twice()
+        outcome = self.until(lambda: self.has_ended() or asleep(), quiet=True)
+        for task in self.tasks():
+            limit = procfs.time_limit(task)
+            if limit is not None and limit < _POLLING:
+                observed = f"the server {task} for {limit * 1000:g} ms at a time, again and again"
+                return Outcome(False, observed)
+        return outcome
+
+    def describe(self) -> str:
+        """What it is doing now, in one sentence."""
+        if self.exit_code is not None and self.has_ended():
+            return self._describe_end()
+        processes = self.processes()
+        main = next((p for p in processes if p.pid == self.pid), None)
+        if not main:
+            left = _listed("process", tuple(p.tasks[0] for p in processes))
+            return f"{self._describe_end()}; {left}" if left else "the server is gone"
+        text = f"the server {main.tasks[0]}"
+        if others := main.tasks[1:]:
+            text += f"; {_listed('thread', others)}"
+        if others := tuple(p.tasks[0] for p in processes if p is not main):
+            text += f"; {_listed('process', others)}"
+        return text
+
+    def _describe_end(self) -> str:
+        text = "the server is gone"
+        if self.exit_code is not None:
+            text += f": {diagnosis.exit_text(self.exit_code)}"
+        printed = [line for part in self.output() for line in part.splitlines() if line.strip()]
+        if printed:
+            text += f"; its last words: {diagnosis.excerpt(printed[-1].encode(), 160)}"
+        return text
+
+
+def _unregister(poller: "select.poll", descriptor: int) -> None:
+    try:
+        poller.unregister(descriptor)
+    except KeyError:
+        pass
+
+
+def _listed(kind: str, tasks: tuple[Task, ...]) -> str:
+    """What other threads or processes do, those that do the same taken together."""
+    plural = kind + ("es" if kind.endswith("s") else "s")
+    counts = Counter(str(task) for task in tasks)
+    return "; ".join(
+        f"another {kind} {what}" if count == 1 else f"{count} other {plural}: each {what}"
+        for what, count in counts.most_common(4)
+    )
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raises GraderTrouble if somebody listens on `port`: his answers must not be graded."""
+    if found := sockets.listener(host, port):
+        raise GraderTrouble(f"port {port} is held by {_holder(found.inode)}; end that first")
+
+
+def _holder(inode: int) -> str:
+    for process in psutil.process_iter(["pid", "name"]):
+        try:
+            if sockets.owners(inode, [process.info["pid"]]):
+                return f"process {process.info['pid']} ({process.info['name']})"
+        except (PermissionError, psutil.Error):
+            continue
+    return "another program"
+
+
+class _Patience:
+    """Decides when waiting has become pointless, from what the server's threads do meanwhile."""
+
+    def __init__(self, server: Server, quiet: bool, while_starting: bool) -> None:
+        self._server, self._quiet = server, quiet
+        self._spin_ns = _SPIN_QUIET_NS if quiet or server.has_spun else _SPIN_NS
+        if while_starting:
+            self._spin_ns = _SPIN_STARTING_NS
+        self._start = time.monotonic()
+        self._asleep = 1.0 if while_starting else _ASLEEP
+        self._first: dict[int, Task] | None = None
+        self._last: tuple[Task, ...] = ()
+        self._since = self._start
+        self._samples = 0
+
+    def ended(self) -> str | None:
+        """Why there is nothing to wait for any more, or None."""
+        server, now = self._server, time.monotonic()
+        tasks = tuple(server.tasks())
+        if server.exit_code is not None and all(task.state == "Z" for task in tasks):
+            return server.describe()
+        if len(tasks) > _MOST_PROCESSES:
+            return f"the server has started {len(tasks):,} processes and threads"
+        if self._first is None:
+            self._first = {task.tid: task for task in tasks}
+        if now - self._start > _DEADLINE * slowness():
+            return f"{server.describe()}, after {now - self._start:.0f} s"
+        if (used := self._cpu_since_start(tasks)) > self._spin_ns:
+            server.has_spun = True  # once is proof enough: the next wait for it is shorter
+            return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time since"
+        if tasks != self._last:
+            self._last, self._since, self._samples = tasks, now, 0
+            if not self._timed_in_vain(tasks, now):
+                return None
+        self._samples += 1
+        sleeps = {task.sleep for task in tasks if task.state != "Z"}
+        if Sleep.NONE in sleeps or not sleeps:
+            return None
+        if Sleep.TIMED in sleeps and not self._quiet:
+            return server.describe() if self._timed_in_vain(tasks, now) else None
+        if self._samples < 3 or now - self._since < self._asleep:
+            return None
+        in_flight = any(client.in_flight() for client in server.clients)
+        if in_flight and not self._quiet and now - self._since < _ASLEEP_IN_FLIGHT:
+            return None
+        return server.describe()
+
+    def _cpu_since_start(self, tasks: tuple[Task, ...]) -> int:
+        first = self._first or {}
+        return sum(t.cpu_ns - (first[t.tid].cpu_ns if t.tid in first else 0) for t in tasks)
+
+    def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
+        """Whether those that sleep for a time have woken several times, and the others not at all."""
+        first = self._first or {}
+        if now - self._start < _TIMED_SECONDS or any(task.tid not in first for task in tasks):
+            return False
+        for task in tasks:
+            ran = task.ran - first[task.tid].ran
+            if task.sleep is Sleep.NONE or (task.sleep is Sleep.TIMED) != (ran >= _TIMED_WAKES):
+                return False
+            if task.sleep is Sleep.ENDLESS and ran:
+                return False
+        return any(task.sleep is Sleep.TIMED for task in tasks)

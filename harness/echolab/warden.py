@@ -1,0 +1,136 @@
+"""A program that cannot outlive us: started under harness/warden, watched and ended through it."""
+
+import mmap
+import os
+import select
+import socket
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from echolab.verdict import GraderTrouble
+
+_STREAM_BYTES = 131080  # as in warden.cpp: total, head, tail
+_PART_BYTES = 65536
+
+
+class NotStarted(Exception):
+    """The program could not be executed: `errno` says why (man 2 execve)."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(os.strerror(code))
+        self.errno = code
+
+
+class Warden:
+    """One program and all that descends from it, until close().
+
+    Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
+    """
+
+    def __init__(self, binary: Path, command: Sequence[str]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        output = os.memfd_create("server-output")
+        os.ftruncate(output, 2 * _STREAM_BYTES)
+        self._output = mmap.mmap(output, 2 * _STREAM_BYTES, prot=mmap.PROT_READ)
+        arguments = [str(binary), "--control", str(theirs.fileno()), "--output", str(output)]
+        try:
+            self._process = subprocess.Popen(
+                [*arguments, "--", *command],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), output),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GraderTrouble(f"cannot start {binary}: {error.strerror}") from error
+        finally:
+            theirs.close()
+            os.close(output)
+        self.pid = 0
+        self.confinement = ""
+        self._wait_status: int | None = None
+        try:
+            while not self.pid:
+                self._next_message()
+            # An exec that fails is reported at once after the start; one that succeeds, never.
+            self._settle_exec()
+        except BaseException:
+            self.close()
+            raise
+
+    def _settle_exec(self) -> None:
+        # Between the message "started" and exec, /proc/PID/exe is still the warden's.
+        warden = os.readlink(f"/proc/{self._process.pid}/exe")
+        while self.poll() is None:
+            try:
+                if os.readlink(f"/proc/{self.pid}/exe") != warden:
+                    return
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except PermissionError:
+                return  # a set-user-ID program runs already
+
+    def _next_message(self, flags: int = 0) -> None:
+        data, ancillary, _, _ = self._control.recvmsg(256, 64, flags)
+        kind, _, rest = data.decode("ascii", "replace").partition(" ")
+        if kind == "confined":
+            self.confinement = rest
+        elif kind == "started":
+            for level, name, creds in ancillary:
+                if (level, name) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                    self.pid = struct.unpack("3i", creds)[0]
+        elif kind == "ended":
+            self._wait_status = int(rest)
+        elif kind == "exec-failed":
+            raise NotStarted(int(rest))
+        else:
+            raise GraderTrouble(f"the warden failed: {rest or 'it ended without a word'}")
+
+    def poll(self) -> int | None:
+        """The program's exit code if it has ended (negative: the signal), else None."""
+        while self._wait_status is None:
+            try:
+                self._next_message(socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+        return os.waitstatus_to_exitcode(self._wait_status)
+
+    def wait(self) -> int:
+        """Waits until the program has ended; its exit code."""
+        while (code := self.poll()) is None:
+            select.select([self._control], [], [])
+        return code
+
+    def printed(self, stream: int) -> str:
+        """What was written to stdout (0) or stderr (1): the first and the last part, if it was much."""
+        head, gap, tail = self.output(stream)
+        middle = f"\n… {gap:,} bytes left out …\n".encode() if gap else b""
+        return (head + middle + tail).decode("utf-8", "replace")
+
+    def fileno(self) -> int:
+        """Becomes readable when the program has ended."""
+        return self._control.fileno()
+
+    @property
+    def root(self) -> int:
+        """The process below which everything lives that the program has started."""
+        return self._process.pid
+
+    def output(self, stream: int) -> tuple[bytes, int, bytes]:
+        """What was written to stdout (0) or stderr (1): its first part, a gap in bytes, its end."""
+        start = stream * _STREAM_BYTES
+        (total,) = struct.unpack_from("=Q", self._output, start)
+        head = self._output[start + 8 : start + 8 + min(total, _PART_BYTES)]
+        ring = self._output[start + 8 + _PART_BYTES : start + _STREAM_BYTES]
+        beyond = max(0, total - _PART_BYTES)
+        if beyond <= _PART_BYTES:
+            return head, 0, ring[:beyond]
+        turn = beyond % _PART_BYTES
+        return head, beyond - _PART_BYTES, ring[turn:] + ring[:turn]
+
+    def close(self) -> None:
+        """Ends the program and all its descendants, and returns when none is left."""
+        self._control.close()
+        self._process.wait()

@@ -1,0 +1,11 @@
+// What a failed accept() means for a server that wants to stay. Given code.
+#pragma once
+
+// True if the server should call accept() again after it failed with the errno `error`; false if
+// that can never succeed, because the listener itself is unusable (EBADF, EINVAL, ENOTSOCK, …).
+//
+// Most failures belong to one client that gave up early (ECONNABORTED) or to its network (man 2
+// accept, "Error handling"): ask again at once. When descriptors or memory ran out (EMFILE, ENFILE,
+// ENOBUFS, ENOMEM) the client still waits in the queue, so asking again at once would fail for ever
+// and burn a core: this says so on stderr and waits a tenth of a second first.
+bool survive_accept_failure(int error);
