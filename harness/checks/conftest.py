@@ -6,10 +6,12 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+CHECKS = Path(__file__).resolve().parent
+sys.path[:0] = [str(CHECKS), str(CHECKS.parent)]
 
 from echolab import build, course  # noqa: E402
 from echolab.client import Client  # noqa: E402
@@ -51,7 +53,7 @@ def new_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Server]]:
     assert grading
     servers: list[Server] = []
 
-    def make(**options: str) -> Server:
+    def make(**options: Any) -> Server:
         servers.append(Server(grading.command, build.WARDEN, **options))
         return servers[-1]
 

@@ -1,11 +1,13 @@
 """Building with Meson and Ninja, and what the compiler had to say."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -115,7 +117,16 @@ def _last_lines(text: str, most: int = 15) -> str:
 def test(names: list[str]) -> int:
     """Builds and runs the project's tests with Meson; its exit code. Raises GraderTrouble."""
     configure()
+    log = DIRECTORY / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
     command = [_tool("meson"), "test", "-C", str(DIRECTORY), "--print-errorlogs", *names]
-    return subprocess.run(
+    code = subprocess.run(
         ["env", *_ENVIRONMENT, *command], stdin=subprocess.DEVNULL, check=False
     ).returncode
+    if not log.exists():
+        raise GraderTrouble("no test has been run")
+    results = Counter(json.loads(line)["result"] for line in log.open(encoding="utf-8"))
+    passed, skipped = results["OK"], results["SKIP"]
+    failed = results.total() - passed - skipped
+    print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+    return code

@@ -98,10 +98,10 @@ def _targets(
 
 
 def _exit_code(reports: list[Report]) -> int:
-    if any(report.having(Status.ERROR) for report in reports):
+    found = {check.status for report in reports for check in report.checks}
+    if Status.ERROR in found or not found:
         return TROUBLE
-    passed = all(check.status is Status.PASS for report in reports for check in report.checks)
-    return 0 if passed else FAILED
+    return 0 if found == {Status.PASS} else FAILED
 
 
 def _write(path: Path, text: str) -> None:
@@ -133,4 +133,7 @@ def test(
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows ASCII only shows "?" for what it cannot, instead of ending us.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     app(prog_name="lab")

@@ -61,6 +61,11 @@ class Client:
     def _server_end(self) -> sockets.Socket | None:
         return sockets.connection(self._peer, self._address)
 
+    def server_inode(self) -> int:
+        """The inode of the server's end; 0 if nobody holds it."""
+        end = self._server_end()
+        return end.inode if end else 0
+
     def is_accepted(self) -> bool:
         """Whether the server has taken this client out of its listener's queue.
 
@@ -69,9 +74,17 @@ class Client:
         end = self._server_end()
         return end.accepted if end else self._next_byte() != "reset"
 
+    def is_let_go(self) -> bool:
+        """Whether nobody on the server's side holds this connection any more."""
+        return not self.server_inode()
+
     def is_cut(self) -> bool:
         """Whether the server has ended the connection, by an end of file or a reset."""
         return self._next_byte() in ("end", "reset")
+
+    def has_data(self) -> bool:
+        """Whether something has come that was not read yet."""
+        return self._next_byte() == "data"
 
     def everything_is_read(self) -> bool:
         """Whether the server has read all that was sent."""

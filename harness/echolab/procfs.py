@@ -209,10 +209,12 @@ def time_limit(task: Task) -> float | None:
 
 def catches(pid: int, signal: int) -> bool:
     """Whether `pid` has installed a handler for `signal`."""
-    for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith("SigCgt:"):
-            return bool(int(line.split()[1], 16) >> (signal - 1) & 1)
-    return False
+    try:
+        status = _read(f"/proc/{pid}/status")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal - 1) & 1)
 
 
 def missing() -> str | None:

@@ -100,14 +100,16 @@ class Server:
     Raises GraderTrouble if it cannot be started at all, or if its port is somebody else's.
     """
 
-    def __init__(self, command: Command, warden: Path, *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, command: Command, warden: Path, *, host: str = "127.0.0.1", disturb: bool = False
+    ) -> None:
         self.command = command
         self.host = host
         self.port = 0
         self.pid = 0
         self.has_spun = False
         self.clients: list[Client] = []
-        self._warden_binary = warden
+        self._warden_binary, self._disturb = warden, disturb
         self._warden: Warden | None = None
         self._reservation: socket.socket | None = None
 
@@ -124,7 +126,7 @@ class Server:
         self.choose_port()
         words = self.command.fill(port=self.port, host=self.host, slots=128, threads=4)
         try:
-            self._warden = Warden(self._warden_binary, words)
+            self._warden = Warden(self._warden_binary, words, disturb=self._disturb)
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
         self.pid = self._warden.pid
@@ -242,12 +244,9 @@ class Server:
         """The server and all that descends from it, parents first."""
         if not self._warden:
             return []
-        # The warden's own second process stands between the first and the server.
-        return [
-            process
-            for process in procfs.descendants(self._warden.root)
-            if process.parent != self._warden.root
-        ]
+        # The warden's own second process stands between: what it has inherited it reaps at once.
+        found = list(procfs.descendants(self._warden.root))
+        return [p for p in found[1:] if not (p.zombie and p.parent == found[0].pid)]
 
     def tasks(self) -> list[Task]:
         return [task for process in self.processes() for task in process.tasks]
@@ -275,24 +274,27 @@ class Server:
         """Processor time that the living threads have used, in nanoseconds."""
         return sum(task.cpu_ns for task in self.tasks())
 
-    def asleep_in(self, *calls: str) -> Task | None:
-        """A thread of the server that sleeps in one of `calls`."""
-        for task in self.tasks():
-            if task.call in calls and task.sleep is Sleep.ENDLESS:
-                return task
-        return None
+    def zombies(self) -> list[int]:
+        """Processes that have ended and that their parent has not waited for."""
+        return [process.pid for process in self.processes() if process.zombie]
 
-    def asleep_in_accept(self) -> Task | None:
-        return self.asleep_in("accept", "accept4")
+    def children_are_reaped(self) -> bool:
+        """Whether there is no zombie, and nobody is about to become one: all others sleep."""
+        return all(task.sleep is not Sleep.NONE for task in self.tasks())
 
-    def asleep_in_read(self) -> Task | None:
-        return self.asleep_in("read", "recvfrom", "recvmsg", "readv")
+    def living(self) -> list[int]:
+        """Processes that have not ended, the uppermost first."""
+        return [process.pid for process in self.processes() if not process.zombie]
 
-    def asleep_in_write(self) -> Task | None:
-        return self.asleep_in("write", "sendto", "sendmsg", "writev", "sendfile", "splice")
+    def serving(self, client: Client) -> int:
+        """The process that holds the server's end of the connection: the last that got it."""
+        holders = self.holders(client)
+        return holders[-1] if holders else self.pid
 
-    def catches(self, number: int) -> bool:
-        return procfs.catches(self.pid, number)
+    def holders(self, client: Client) -> list[int]:
+        """Every process that holds the server's end of the connection, parents first."""
+        inode = client.server_inode()
+        return sockets.owners(inode, self.living()) if inode else []
 
     def output(self) -> tuple[str, str]:
         """What it printed to stdout and stderr: the first and the last part, if it was much."""
@@ -317,14 +319,28 @@ class Server:
         used = sum(t.cpu_ns - before[t.tid].cpu_ns for t in now if t.tid in before)
         return ran and (all(t.sleep is not Sleep.NONE for t in now) or used > 20_000_000)
 
-    def wake(self, task: Task) -> Outcome:
-        """Interrupts a sleeping thread's system call with SIGUSR1 and waits until it has noticed."""
-        self.signal(signal.SIGUSR1)
-        return self.until(lambda: self.has_ended() or self._ran_since(task))
+    def interrupt(self, pid: int) -> None:
+        """Sends a signal to a process that sleeps, and waits until its handler has run.
 
-    def _ran_since(self, task: Task) -> bool:
-        now = [other for other in self.tasks() if other.tid == task.tid]
-        return not now or now[0].ran > task.ran
+        SIGUSR1 if it is caught, as the lessons' main() does; else SIGCHLD, which does no harm to
+        who has no handler for it (man 7 signal).
+        """
+        self.until(lambda: self._sleeps(pid), quiet=True)
+        before = [task for task in self.tasks() if task.pid == pid]
+        caught = [n for n in (signal.SIGUSR1, signal.SIGCHLD) if procfs.catches(pid, n)]
+        try:
+            os.kill(pid, caught[0] if caught else signal.SIGCHLD)
+        except ProcessLookupError:
+            return
+        if caught:
+            self.until(lambda: self._has_run(before), quiet=True)
+
+    def _sleeps(self, pid: int) -> bool:
+        return all(task.sleep is not Sleep.NONE for task in self.tasks() if task.pid == pid)
+
+    def _has_run(self, before: list[Task]) -> bool:
+        ran = {task.tid: task.ran for task in self.tasks()}
+        return any(ran.get(task.tid) != task.ran for task in before)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -350,12 +366,24 @@ class Server:
             if process.is_running():
                 process.rlimit(resource.RLIMIT_NOFILE, limits)
 
+    @contextmanager
+    def failing(self, call: str, error: int) -> Iterator[None]:
+        """The next "fork" or "accept" fails with the errno `error`, without having happened.
+
+        Returns when it has, or when the server sleeps and has no use for it. Needs disturb=True.
+        """
+        assert self._warden
+        before = self._warden.disturbed
+        self._warden.fail_next(call, error)
+        yield
+        self.until(lambda: self._warden and self._warden.disturbed > before, quiet=True)
+
     # -- waiting
 
     def until(
         self,
         reached: Callable[[], object],
-        watched: socket.socket | None = None,
+        watched: socket.socket | select.epoll | None = None,
         events: int = 0,
         *,
         quiet: bool = False,
@@ -369,23 +397,25 @@ class Server:
         """
         patience = _Patience(self, quiet, while_starting)
         poller = select.poll()
-        if self._warden:
-            poller.register(self._warden.fileno(), select.POLLIN)
+        watching = self._warden if self.exit_code is None else None
+        if watching:
+            poller.register(watching, select.POLLIN)
         if watched and events:
             poller.register(watched, events)
-        delay = 0.2
+        delay = 5.0 if watched else 0.2
         while True:
             if value := reached():
                 return Outcome(True, value=value)
-            if self.exit_code is not None and self._warden:
-                _unregister(poller, self._warden.fileno())
-            if ending := patience.ended():
-                value = reached()
-                if value:
-                    return Outcome(True, value=value)
-                code = self.exit_code
-                return Outcome(False, ending, diagnosis.exit_cause(code) if code else None)
             poller.poll(delay)
+            if watching and self.exit_code is not None:
+                poller.unregister(watching)
+                watching = None
+            if value := reached():
+                return Outcome(True, value=value)
+            if ending := patience.ended():
+                value, code = reached(), self.exit_code
+                cause = diagnosis.exit_cause(code) if code else None
+                return Outcome(True, value=value) if value else Outcome(False, ending, cause)
             delay = min(delay * 1.5, 10)
 
     def settle(self) -> bool:
@@ -440,13 +470,6 @@ class Server:
         if printed:
             text += f"; its last words: {diagnosis.excerpt(printed[-1].encode(), 160)}"
         return text
-
-
-def _unregister(poller: "select.poll", descriptor: int) -> None:
-    try:
-        poller.unregister(descriptor)
-    except KeyError:
-        pass
 
 
 def _listed(kind: str, tasks: tuple[Task, ...]) -> str:

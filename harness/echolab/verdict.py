@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, NoReturn
 
 AREAS = (
@@ -69,8 +70,13 @@ def check(*, step: int, area: str, points: int) -> Callable[[Callable], Callable
         raise ValueError(f"no such area: {area}")
 
     def mark(function: Callable) -> Callable:
-        function.check = Check(step, area, points)  # type: ignore[attr-defined]
-        function.__test__ = True  # type: ignore[attr-defined]
-        return function
+        # A function of its own: several lessons may ask for the same behaviour.
+        @wraps(function)
+        def marked(**fixtures: Any) -> None:
+            function(**fixtures)
+
+        marked.check = Check(step, area, points)  # type: ignore[attr-defined]
+        marked.__test__ = True  # type: ignore[attr-defined]
+        return marked
 
     return mark

@@ -29,13 +29,16 @@ class Warden:
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
 
-    def __init__(self, binary: Path, command: Sequence[str]) -> None:
+    def __init__(self, binary: Path, command: Sequence[str], *, disturb: bool = False) -> None:
+        self._binary = binary
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         output = os.memfd_create("server-output")
         os.ftruncate(output, 2 * _STREAM_BYTES)
         self._output = mmap.mmap(output, 2 * _STREAM_BYTES, prot=mmap.PROT_READ)
         arguments = [str(binary), "--control", str(theirs.fileno()), "--output", str(output)]
+        if disturb:
+            arguments.append("--disturb")
         try:
             self._process = subprocess.Popen(
                 [*arguments, "--", *command],
@@ -50,6 +53,8 @@ class Warden:
             os.close(output)
         self.pid = 0
         self.confinement = ""
+        self.disturbed = 0
+        self._armed = 0
         self._wait_status: int | None = None
         try:
             while not self.pid:
@@ -62,7 +67,7 @@ class Warden:
 
     def _settle_exec(self) -> None:
         # Between the message "started" and exec, /proc/PID/exe is still the warden's.
-        warden = os.readlink(f"/proc/{self._process.pid}/exe")
+        warden = os.path.realpath(self._binary)
         while self.poll() is None:
             try:
                 if os.readlink(f"/proc/{self.pid}/exe") != warden:
@@ -83,6 +88,10 @@ class Warden:
                     self.pid = struct.unpack("3i", creds)[0]
         elif kind == "ended":
             self._wait_status = int(rest)
+        elif kind == "armed":
+            self._armed += 1
+        elif kind == "disturbed":
+            self.disturbed += 1
         elif kind == "exec-failed":
             raise NotStarted(int(rest))
         else:
@@ -108,6 +117,16 @@ class Warden:
         head, gap, tail = self.output(stream)
         middle = f"\n… {gap:,} bytes left out …\n".encode() if gap else b""
         return (head + middle + tail).decode("utf-8", "replace")
+
+    def fail_next(self, call: str, error: int) -> None:
+        """The next "fork" (or clone) or "accept" fails with the errno `error`; then disturbed grows.
+
+        Needs disturb=True. Raises GraderTrouble if the order cannot be given.
+        """
+        wanted = self._armed + 1
+        self._control.send(f"fail {call} {error}".encode())
+        while self.poll() is None and self._armed < wanted:
+            select.select([self._control], [], [])
 
     def fileno(self) -> int:
         """Becomes readable when the program has ended."""

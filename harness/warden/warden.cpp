@@ -1,6 +1,6 @@
 // warden: runs one server so that nothing of it outlives its grading.
 //
-//   warden --control FD --output FD -- PROGRAM ARG...
+//   warden --control FD --output FD [--disturb] -- PROGRAM ARG...
 //
 // It shows how to hold on to processes that do not want to be held (daemons, fork bombs), how to
 // learn how a process really ended, and how to keep an endless output in bounded memory.
@@ -18,6 +18,8 @@
 //   exec-failed ERRNO
 //   ended STATUS      the server's wait status, once all it wrote is saved; a child may live on
 //   failed TEXT       the warden itself could not do its work
+//   armed             the order to make a call fail is taken (with --disturb, see disturb.hpp):
+//   disturbed CALL    that call has failed
 //
 // and when the grader closes its end, or dies, all of it is killed. The output file holds a Stream
 // (below) for stdout and one for stderr. Exit status: 0, or 1 after `failed`, or 2 for wrong usage.
@@ -56,6 +58,8 @@
 #include <string>
 #include <vector>
 
+#include "disturb.hpp"
+
 namespace {
 
 constexpr std::size_t kKept = 65536;
@@ -73,6 +77,7 @@ struct Orders {
   int control = -1;
   int output = -1;
   bool namespaces = true;  // --no-namespace is for tests
+  bool disturb = false;
   char** command = nullptr;
 };
 
@@ -186,7 +191,42 @@ void kill_descendants() {
 
 // --- The server ---
 
-int become_server(const Orders& orders, const Way& way, int out, int err) {
+// Sends a descriptor over a socket and closes it (SCM_RIGHTS in man 7 unix).
+void hand_over(int socket, int descriptor) {
+  alignas(cmsghdr) char room[CMSG_SPACE(sizeof descriptor)] = "";
+  char byte = 0;
+  iovec data = {&byte, 1};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = room;
+  message.msg_controllen = sizeof room;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  check(sendmsg(socket, &message, 0), "sendmsg");
+  close(descriptor);
+}
+
+// The descriptor that hand_over() sent; -1 if the sender has ended without it.
+int taken_over(int socket) {
+  alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = "";
+  char byte = 0;
+  iovec data = {&byte, 1};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = room;
+  message.msg_controllen = sizeof room;
+  int descriptor = -1;
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message) != nullptr)
+    memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
+  return descriptor;
+}
+
+int become_server(const Orders& orders, const Way& way, int out, int err, int questions) {
   check(setsid(), "setsid");
   // What the grader ignores would stay ignored across exec. Only what nobody can change fails here.
   for (int number = 1; number <= SIGRTMAX; ++number) signal(number, SIG_DFL);
@@ -205,6 +245,7 @@ int become_server(const Orders& orders, const Way& way, int out, int err) {
     check(prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL), "PR_SET_NO_NEW_PRIVS");
   check(dup2(out, STDOUT_FILENO), "dup2");
   check(dup2(err, STDERR_FILENO), "dup2");
+  if (orders.disturb) hand_over(questions, ask_before_calls());
   tell(orders.control, "started");
   execvp(orders.command[0], orders.command);
   tell(orders.control, "exec-failed " + std::to_string(errno));
@@ -274,18 +315,24 @@ void watch(const Orders& orders, const Way& way, int outer) {
   int out[2], err[2];
   check(pipe2(out, O_CLOEXEC), "pipe2");
   check(pipe2(err, O_CLOEXEC), "pipe2");
+  int questions[2];
+  check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, questions), "socketpair");
   pid_t server = check(fork(), "fork");
   if (server == 0)
-    _exit(reporting_failure(orders.control,
-                            [&] { return become_server(orders, way, out[1], err[1]); }));
-  for (const int write_end : {out[1], err[1]}) close(write_end);
+    _exit(reporting_failure(orders.control, [&] {
+      return become_server(orders, way, out[1], err[1], questions[1]);
+    }));
+  for (const int write_end : {out[1], err[1], questions[1]}) close(write_end);
+  Disturber disturber(orders.disturb ? taken_over(questions[0]) : -1);
+  close(questions[0]);
   for (const int read_end : {out[0], err[0]})
     check(fcntl(read_end, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
 
-  enum { kControl, kOuter, kSignals, kPipes };
-  std::array<pollfd, kPipes + 2> watched = {{{orders.control, POLLRDHUP, 0},
+  enum { kControl, kOuter, kSignals, kQuestions, kPipes };
+  std::array<pollfd, kPipes + 2> watched = {{{orders.control, POLLIN | POLLRDHUP, 0},
                                              {outer, POLLIN, 0},
                                              {signals, POLLIN, 0},
+                                             {disturber.listener(), POLLIN, 0},
                                              {out[0], POLLIN, 0},
                                              {err[0], POLLIN, 0}}};
   for (bool more_to_reap = false;;) {
@@ -293,7 +340,19 @@ void watch(const Orders& orders, const Way& way, int outer) {
       if (errno != EINTR) fail("poll");
       continue;
     }
-    if (watched[kControl].revents != 0 || watched[kOuter].revents != 0) return;
+    if ((watched[kControl].revents & ~POLLIN) != 0 || watched[kOuter].revents != 0) return;
+    if (watched[kControl].revents != 0) {
+      char order[64] = "";
+      if (recv(orders.control, order, sizeof order - 1, 0) <= 0) return;
+      tell(orders.control, disturber.take_order(order) ? "armed" : "failed to read an order");
+    }
+
+    if ((watched[kQuestions].revents & POLLIN) != 0) {
+      const std::string call = disturber.answer();
+      if (!call.empty()) tell(orders.control, "disturbed " + call);
+    } else if (watched[kQuestions].revents != 0) {
+      watched[kQuestions].fd = -1;  // all that could ask have ended
+    }
 
     signalfd_siginfo ignored;  // one SIGCHLD can stand for many: waitpid() says who
     if (watched[kSignals].revents != 0)
@@ -390,7 +449,7 @@ int outer(const Orders& orders) {
 // --- The command line ---
 
 [[noreturn]] void wrong_usage(const char* reason) {
-  fprintf(stderr, "warden: %s\nusage: warden --control FD --output FD -- PROGRAM ARG...\n", reason);
+  fprintf(stderr, "warden: %s\nusage: warden --control FD --output FD [--disturb] -- PROGRAM ARG...\n", reason);
   exit(2);
 }
 
@@ -403,16 +462,18 @@ int descriptor(const char* text) {
 }
 
 Orders parse(int argc, char** argv) {
-  enum { kControl = 1, kOutput, kNoNamespace };
+  enum { kControl = 1, kOutput, kNoNamespace, kDisturb };
   const option options[] = {{"control", required_argument, nullptr, kControl},
                             {"output", required_argument, nullptr, kOutput},
                             {"no-namespace", no_argument, nullptr, kNoNamespace},
+                            {"disturb", no_argument, nullptr, kDisturb},
                             {nullptr, 0, nullptr, 0}};
   Orders orders;
   for (int found; (found = getopt_long(argc, argv, "+", options, nullptr)) != -1;) {
     if (found == kControl) orders.control = descriptor(optarg);
     if (found == kOutput) orders.output = descriptor(optarg);
     if (found == kNoNamespace) orders.namespaces = false;
+    if (found == kDisturb) orders.disturb = true;
     if (found == '?') wrong_usage("unknown option");
   }
   orders.command = argv + optind;

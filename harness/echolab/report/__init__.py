@@ -68,8 +68,8 @@ class Report:
     title: str
     server: str
     seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
     steps: list[StepResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def score(self) -> float:

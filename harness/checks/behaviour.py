@@ -1,0 +1,185 @@
+"""What any echo server must do, whatever its model: the bodies of checks that several lessons ask."""
+
+import random
+import socket
+from collections.abc import Callable
+
+from echolab.client import Client
+from echolab.server import Server
+from echolab.verdict import Outcome, expect, fail
+
+EVERY_BYTE = bytes(range(256))
+EIGHT_MIB = random.Random(8).randbytes(8 << 20)
+
+Connect = Callable[..., Client]
+NewServer = Callable[..., Server]
+
+
+def it_listens_where_it_was_told_to(new_server: NewServer) -> None:
+    """The port and address of the command line are the ones that clients find it on."""
+    server = new_server(host="127.0.0.2")
+    if not server.command.takes("host"):
+        server = new_server()
+    expect(
+        server.start(),
+        f"a listener on {server.host}:{server.port}",
+        "socket, bind and listen have to succeed on that address, in network byte order",
+    )
+
+
+def a_taken_port_is_said_and_ends_it(new_server: NewServer) -> None:
+    """When somebody else listens on its port, it says so and ends with a non-zero exit status."""
+    server = new_server()
+    expected = f"a line that says that port {server.choose_port()} is in use, and a non-zero exit"
+    with socket.socket() as other:
+        # The port is held on every address, so that no wildcard can slip past it.
+        other.bind(("0.0.0.0", server.port))
+        other.listen()
+        server.launch()
+        ended = server.until(lambda: server.exit_code is not None, while_starting=True)
+    if not ended:
+        fail(
+            expected,
+            f"it went on: {server.not_listening(ended).observed}",
+            "a failure of bind or listen is ignored",
+        )
+    said = "".join(server.output())
+    if server.exit_code == 0:
+        fail(expected, "it ended with exit status 0, which means success", "exit(0) after a failure")
+    if not any(word in said for word in ("in use", "EADDRINUSE")):
+        fail(
+            expected,
+            server.describe(),
+            "the reason is not said, or errno was changed before it was printed",
+        )
+
+
+def it_starts_again_at_once_on_the_port_it_just_used(new_server: NewServer) -> None:
+    """Old connections of the port in TIME_WAIT do not keep it from listening."""
+    server = new_server()
+    with server.leave_old_connection():
+        expect(
+            server.start(),
+            f"a listener on port {server.port}, although an old connection of that port lingers",
+            "SO_REUSEADDR has to be set before bind: without it bind fails for a minute",
+        )
+
+
+def every_byte_value_comes_back(client: Client) -> None:
+    """The echo is exact for all 256 values, zero and newline among them: bytes are not text."""
+    expect(
+        client.echoes(EVERY_BYTE),
+        "the 256 bytes that were sent, and no more",
+        "write what read returned: that many bytes, from the start of the buffer",
+    )
+
+
+def bytes_sent_one_by_one_come_back_one_by_one(client: Client) -> None:
+    """Each byte is echoed before the next is sent, without a newline."""
+    for byte in b"echo":
+        expect(
+            client.echoes(bytes([byte])),
+            f'"{chr(byte)}" comes back before anything else is sent',
+            "the server waits for more than there is",
+        )
+
+
+def eight_mib_reach_a_client_that_reads_late(connect: Connect) -> None:
+    """A client that reads only when everything is full gets all 8 MiB, unchanged."""
+    client = connect(buffers=64 * 1024)
+    sent = client.send_until_stuck(EIGHT_MIB)
+    expect(
+        client.echoes(EIGHT_MIB, already_sent=sent),
+        "8,388,608 bytes, the same",
+        "write took fewer bytes than it was given, and the rest was dropped",
+    )
+
+
+def after_a_half_close_everything_comes_back_then_the_end(client: Client) -> None:
+    """A client that says "I send no more" still gets all its bytes, and then the server's end of file."""
+    data = EIGHT_MIB[: 1 << 20]
+    expect(client.echoes(data, then_finish=True), "1,048,576 bytes, the same", "bytes are lost")
+    expect(
+        client.gets_end(),
+        "the server's end of file, after the last byte",
+        "read returned 0 and was called again, or the client's descriptor is never closed",
+    )
+
+
+def descriptors_do_not_pile_up(server: Server, connect: Connect) -> None:
+    """After each client the server holds as many descriptors as before it."""
+    before = 0
+    for turn in range(21):
+        client = connect()
+        expect(client.echoes(b"hi"), f'client {turn + 1} gets "hi" back', "clients are not served")
+        client.leave()
+        if turn == 0:
+            # One client may open what is kept for all, such as a log.
+            server.settle()
+            before = server.open_descriptors()
+    returned = server.until(lambda: server.open_descriptors() <= before)
+    expect(
+        Outcome(returned.ok, f"{server.open_descriptors()} are open: {server.describe()}"),
+        f"{before} open descriptors after 21 clients, as after the first",
+        "the client's descriptor is not closed when it has left",
+    )
+
+
+def a_reset_while_it_reads_costs_only_that_client(server: Server, connect: Connect) -> None:
+    """A client whose connection is reset (read fails with ECONNRESET) does not take the server with it."""
+    lost = connect()
+    expect(lost.echoes(b"hi"), '"hi" comes back', "the echo does not work yet")
+    lost.reset()
+    expect_service(connect, "after a client's reset")
+
+
+def a_reset_while_it_writes_costs_only_that_client(server: Server, connect: Connect) -> None:
+    """A client that never reads, and then is gone, makes write fail with EPIPE or ECONNRESET; no more."""
+    lost = connect(buffers=64 * 1024)
+    lost.send_until_stuck(EIGHT_MIB)
+    expect_accepted(server, lost)
+    lost.reset()
+    expect_service(connect, "after a client was reset while the server was writing to it")
+
+
+def running_out_of_descriptors_is_survived(server: Server, connect: Connect) -> None:
+    """When accept fails with EMFILE the server goes on, and serves again when descriptors are to be had."""
+    first = connect()
+    expect(first.echoes(b"hi"), '"hi" comes back', "the echo does not work yet")
+    first.leave()
+    server.settle()
+    expect(server.stays(), "the server goes on after its first client", "it serves one client only")
+    with server.no_more_descriptors():
+        # Who is blocked in accept has its next descriptor already: only the accept after it fails.
+        # This client may be lost.
+        before, lost = server.tasks(), connect()
+        server.until(lambda: server.has_run_since(before), quiet=True)
+        before = server.tasks()
+        lost.leave()
+        server.until(lambda: server.has_ended() or server.has_run_since(before), quiet=True)
+    expect_service(connect, "after accept failed with EMFILE")
+
+
+# What several checks share
+
+
+def expect_accepted(server: Server, client: Client) -> None:
+    """The client is taken out of the kernel's queue."""
+    expect(server.until(client.is_accepted), "the client is accepted", "accept is not called")
+
+
+def expect_sleep(server: Server, when: str) -> None:
+    """The server sleeps, or has ended in order; it must not run on."""
+    expect(
+        server.sleeps(),
+        f"no processor time is used {when}",
+        "a loop runs on where it should block, or goes on after an end of file or an error",
+    )
+
+
+def expect_service(connect: Connect, when: str) -> None:
+    """A new client is served from its first byte to its last."""
+    client = connect()
+    expect(client.echoes(b"still here?"), f"the next client is served {when}", "the server was lost")
+    client.finish()
+    expect(client.gets_end(), f"the next client gets its end of file {when}", "it was not let go")

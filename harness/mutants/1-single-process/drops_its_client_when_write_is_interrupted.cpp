@@ -1,0 +1,18 @@
+// A wrong server: EINTR in write counts as the loss of the client.
+// fails: 1.4.a_signal_in_the_middle_of_a_write_loses_nothing
+// cause: again after EINTR
+
+// #region step-4
+bool write_all(int fd, const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t count = ::send(fd, data, size, MSG_NOSIGNAL);
+    if (count >= 0) {
+      data += count;
+      size -= static_cast<std::size_t>(count);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+// #endregion step-4

@@ -1,0 +1,21 @@
+// A wrong server: tidying up after a failed bind sets errno to something else, and that is said.
+// fails: 1.1.a_taken_port_is_said_and_ends_it
+// cause: errno was changed before it was printed
+
+// #region step-1
+int open_listener(const char* host, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  if (::inet_pton(AF_INET, host, &address.sin_addr) != 1) return -1;
+  unique_fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -1;
+  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    ::shutdown(listener.get(), SHUT_RDWR);  // ENOTCONN
+    return -1;
+  }
+  if (::listen(listener.get(), 128) != 0) return -1;
+  return listener.release();
+}
+// #endregion step-1

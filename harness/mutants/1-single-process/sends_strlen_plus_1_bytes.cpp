@@ -1,0 +1,25 @@
+// A wrong server: the zero byte that ends a C string is sent too; one byte too many comes back.
+// fails: 1.4.every_byte_value_comes_back, 1.4.bytes_sent_one_by_one_come_back_one_by_one,
+// 1.4.eight_mib_reach_a_client_that_reads_late,
+// 1.4.a_signal_in_the_middle_of_a_write_loses_nothing,
+// 1.5.after_a_half_close_everything_comes_back_then_the_end,
+// 1.5.a_client_that_has_left_takes_no_processor_time, 1.6.a_second_client_gets_its_turn,
+// 1.6.descriptors_do_not_pile_up, 1.6.a_reset_while_it_reads_costs_only_that_client,
+// 1.6.a_reset_while_it_writes_costs_only_that_client, 1.6.running_out_of_descriptors_is_survived,
+// 1.6.sigterm_ends_it_while_it_serves
+// cause: one byte too many|zero byte
+
+// #region step-5
+#include <cstring>
+std::uint64_t echo_client(int client) {
+  char data[16 * 1024 + 1];
+  std::uint64_t echoed = 0;
+  for (;;) {
+    const ssize_t count = read_some(client, data, sizeof data - 1);
+    if (count <= 0) return echoed;
+    data[count] = 0;
+    if (!write_all(client, data, std::strlen(data) + 1)) return echoed;
+    echoed += std::strlen(data) + 1;
+  }
+}
+// #endregion step-5

@@ -1,0 +1,24 @@
+// A wrong server: sizeof instead of the number of bytes read; a short message comes back with
+// garbage.
+// fails: 1.4.every_byte_value_comes_back, 1.4.bytes_sent_one_by_one_come_back_one_by_one,
+// 1.4.eight_mib_reach_a_client_that_reads_late,
+// 1.4.a_signal_in_the_middle_of_a_write_loses_nothing,
+// 1.5.after_a_half_close_everything_comes_back_then_the_end,
+// 1.5.a_client_that_has_left_takes_no_processor_time, 1.6.a_second_client_gets_its_turn,
+// 1.6.descriptors_do_not_pile_up, 1.6.a_reset_while_it_reads_costs_only_that_client,
+// 1.6.a_reset_while_it_writes_costs_only_that_client, 1.6.running_out_of_descriptors_is_survived,
+// 1.6.sigterm_ends_it_while_it_serves
+// cause: the whole buffer is sent
+
+// #region step-5
+std::uint64_t echo_client(int client) {
+  char data[1000];
+  std::uint64_t echoed = 0;
+  for (;;) {
+    const ssize_t count = read_some(client, data, sizeof data);
+    if (count <= 0) return echoed;
+    if (!write_all(client, data, sizeof data)) return echoed;
+    echoed += static_cast<std::uint64_t>(count);
+  }
+}
+// #endregion step-5

@@ -1,0 +1,56 @@
+"""The harness's own tests find the package, and share how they run the lab."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HARNESS))
+
+from echolab import build, course  # noqa: E402
+from echolab.grading import Target, grade  # noqa: E402
+from echolab.report import Report  # noqa: E402
+from echolab.server import Command  # noqa: E402
+
+Lab = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """Runs `python3 -m echolab …` as its user would; stdout and stderr apart."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "echolab", *arguments],
+            env=os.environ | {"PYTHONPATH": str(HARNESS), "COLUMNS": "200"} | environment,
+            cwd=course.ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def warden() -> Path:
+    build.build(build.WARDEN)
+    return build.WARDEN
+
+
+def grade_command(text: str, lesson: str = "1") -> Report:
+    """Grades a server by its command line, in this process."""
+    found, step = course.find(lesson)
+    return grade(Target(found, command=Command.parse(text)), step)
+
+
+def step_binaries(lesson: course.Lesson) -> list[Path]:
+    """The stepwise executables of a lesson, in order; build() has to be called on them."""
+    folder = build.server(lesson, solutions=True).parent
+    return [folder / f"step-{step.number}" for step in lesson.steps]

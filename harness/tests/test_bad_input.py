@@ -1,0 +1,166 @@
+"""Whatever is asked of the lab, it ends with a clear line, the right exit code, and nothing left over."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import HARNESS, Lab, grade_command
+
+from echolab import course
+from echolab.report import Status
+
+ECHO = f"{sys.executable} {Path(__file__).with_name('echo_server.py')}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "9"], "there is no lesson '9'"),
+        (["check", "1.9"], "its steps are 1.1 to 1.6"),
+        (["check", "1", "--server", "./nope {port}"], "./nope does not exist"),
+        (["check", "1", "--server", "LICENSE {port}"], "LICENSE is not executable"),
+        (["check", "1", "--server", "harness {port}"], "harness is a folder"),
+        (["check", "1", "--server", "cat"], "has no {port}"),
+        (["check", "1", "--server", "'cat {port}"], "No closing quotation"),
+        (["check", "--server", "cat {port}"], "needs a lesson"),
+        (["check", "1", "--port", "80"], "goes with --server"),
+        (["check", "1", "--server", "cat {port}", "--solutions"], "only one"),
+        (["bogus"], "bogus"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(lab: Lab, arguments: list[str], said: str) -> None:
+    done = lab(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr and done.stdout == ""
+
+
+def failures(command: str, lesson: str = "1.1") -> list[str]:
+    report = grade_command(command, lesson)
+    assert not report.having(Status.ERROR)
+    return [check.observed or "" for check in report.having(Status.FAIL)]
+
+
+def test_a_crash_at_start_is_named_by_its_signal() -> None:
+    assert "killed by SIGSEGV" in failures("sh -c 'kill -SEGV $$' {port}")[0]
+
+
+def test_a_server_that_never_listens_is_said_to_sleep() -> None:
+    seen = failures(f"{sys.executable} -c 'import signal; signal.pause()' {{port}}")
+    assert "asleep in pause" in seen[0]
+
+
+def test_a_server_on_another_port_is_found_there() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other = probe.getsockname()[1]
+    seen = failures(f"{ECHO} {other} unused-{{port}}")
+    assert f"it listens on 127.0.0.1:{other} instead" in seen[0]
+
+
+def test_a_server_that_ends_in_the_middle_is_graded_to_the_end() -> None:
+    report = grade_command(f"{ECHO} --clients 1 {{port}}", "1")
+    assert not report.having(Status.ERROR)
+    assert report.steps[0].score == 16 and report.steps[5].score < 24
+
+
+def test_gigabytes_of_output_are_bounded(warden: Path) -> None:
+    before = psutil.Process().memory_info().rss
+    assert failures(f"{ECHO} --flood {{port}}") == []
+    assert psutil.Process().memory_info().rss - before < 50 << 20
+
+
+def test_what_ignores_sigterm_and_calls_setsid_is_gone_afterwards(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    report = grade_command(f"{ECHO} --stubborn --daemons 3 {{port}} {mark}", "1.6")
+    assert [c.id for c in report.having(Status.FAIL)] == ["1.6.sigterm_ends_it_while_it_serves"]
+    assert not running_with(mark)
+
+
+def running_with(mark: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
+
+
+def test_a_port_that_somebody_else_holds_is_never_graded(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = lab("check", "1", "--server", f"{ECHO} {port}", "--port", port)
+    assert done.returncode == 3
+    assert f"port {port} is held by process {os.getpid()}" in done.stderr
+
+
+def test_a_fixed_port_is_graded_again_and_again(lab: Lab) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    done = lab("check", "1", "--server", f"{ECHO} {port}", "--port", port, "--json", "-")
+    report = json.loads(done.stdout)
+    assert report["score"] == 100, done.stderr
+
+
+@pytest.fixture
+def scratch_lesson() -> Iterator[Path]:
+    """The student's file of lesson 1, put back afterwards."""
+    source = course.lessons()[0].source()
+    before = source.read_bytes()
+    yield source
+    source.write_bytes(before)
+
+
+def test_a_server_that_does_not_compile_shows_the_compilers_message(
+    lab: Lab, scratch_lesson: Path
+) -> None:
+    text = scratch_lesson.read_text(encoding="utf-8")
+    line = text.splitlines().index("// #region step-2") + 2
+    scratch_lesson.write_text(
+        text.replace("// #region step-2\n", "// #region step-2\nint wrong = ;\n"), encoding="utf-8"
+    )
+    done = lab("check", "1")
+    assert done.returncode == 1
+    assert f"lessons/1-single-process/server.cpp:{line}:13: error: " in done.stdout
+    assert "22 could not be tried" in done.stdout
+
+
+def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_lesson: Path) -> None:
+    text = scratch_lesson.read_text(encoding="utf-8")
+    scratch_lesson.write_text(text.replace("// #endregion step-3\n", ""), encoding="utf-8")
+    done = lab("check", "1")
+    assert done.returncode == 1
+    assert "step 4 begins inside step 3; put the marker back" in done.stdout
+    assert "failed" in done.stdout
+
+
+def test_a_report_that_cannot_be_written_is_trouble(lab: Lab) -> None:
+    done = lab("check", "1.1", "--solutions", "--json", "/nowhere/report.json")
+    assert done.returncode == 3
+    assert "cannot write /nowhere/report.json: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_grader_is_stopped(number: int, tmp_path: Path) -> None:
+    mark, started = str(tmp_path / "mark"), tmp_path / "started"
+    os.mkfifo(started)
+    grader = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "echolab", "check", "1", "--server"),
+            f"{ECHO} --tell {started} --mute {{port}} {mark}",
+        ],
+        env=os.environ | {"PYTHONPATH": str(HARNESS)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    started.read_text(encoding="ascii")  # returns when the first server has started
+    grader.send_signal(number)
+    _, said = grader.communicate(timeout=60)
+    psutil.wait_procs(running_with(mark), timeout=60)
+    assert not running_with(mark)
+    assert grader.returncode == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        assert "stopped" in said

@@ -1,0 +1,39 @@
+"""Everything compiles without a warning with the other compiler as well."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from echolab import build
+
+# Catch2's headers take seconds each, and the unit tests are no part of what students build.
+SKIPPED = ("server_test.cpp", "catch_main.cpp")
+
+
+def test_clang_finds_nothing_to_warn_about() -> None:
+    if not shutil.which("clang++"):
+        pytest.skip("clang++ is not installed")
+    build.build(build.WARDEN)
+    entries = json.loads((build.DIRECTORY / "compile_commands.json").read_text(encoding="utf-8"))
+    wanted = [e for e in entries if e["file"].startswith("../") and not e["file"].endswith(SKIPPED)]
+    assert wanted
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(syntax_errors, wanted))
+    assert [text for text in said if text] == []
+
+
+def syntax_errors(entry: dict[str, str]) -> str:
+    words = shlex.split(entry["command"])[1:]
+    kept = words[: words.index("-MD")]
+    done = subprocess.run(
+        ["clang++", *kept, "-Werror", "-fsyntax-only", entry["file"]],
+        cwd=entry["directory"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr if done.returncode else ""

@@ -1,0 +1,101 @@
+"""The course checks itself: stubs fail, solutions pass, and each step's executable is what it says."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import grade_command, step_binaries
+
+from echolab import build
+from echolab.course import ROOT, Lesson, UnknownLesson, find, lessons
+from echolab.grading import Target, grade
+from echolab.regions import read_regions
+from echolab.report import Status
+
+each_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.slug)
+
+
+def pristine(lesson: Lesson) -> bool:
+    """Whether the lesson is as it was handed out: a student's progress is no failure of the course."""
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", str(lesson.source())],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return not changed.stdout.strip()
+
+
+@each_lesson
+def test_the_points_of_a_lesson_are_100(lesson: Lesson) -> None:
+    assert sum(step.points for step in lesson.steps) == 100
+
+
+@each_lesson
+def test_every_step_has_a_goal_and_two_or_three_hints(lesson: Lesson) -> None:
+    for step in lesson.steps:
+        assert step.goal and step.functions
+        assert 2 <= len(step.hints) <= 3 and all(step.hints)
+
+
+@each_lesson
+def test_every_step_sends_the_reader_to_a_heading_that_exists(lesson: Lesson) -> None:
+    for step in lesson.steps:
+        path, _, anchor = step.docs.partition("#")
+        assert anchor in headings(ROOT / path), step.docs
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@each_lesson
+def test_lesson_and_solution_have_the_same_chapters(lesson: Lesson) -> None:
+    numbers = [step.number for step in lesson.steps]
+    for solutions in (False, True):
+        regions = read_regions(lesson.source(solutions))
+        assert list(regions) == numbers
+        for step in lesson.steps:
+            text = "\n".join(regions[step.number].lines)
+            assert all(re.search(rf"\b{name}\b", text) for name in step.functions)
+            if solutions or pristine(lesson):
+                assert (f"TODO(step {step.number})" in text) is not solutions
+
+
+@each_lesson
+def test_the_stub_fails_every_step_and_each_failure_is_explained(lesson: Lesson) -> None:
+    if not pristine(lesson):
+        pytest.skip("the lesson has been worked on")
+    report = grade(Target(lesson))
+    assert report.score < report.max_score
+    assert all(step.score < step.points for step in report.steps)
+    for check in report.having(Status.FAIL):
+        assert check.expected and check.observed and check.cause
+        assert check.where and check.hint and check.docs
+
+
+@each_lesson
+def test_the_solution_has_all_points(lesson: Lesson) -> None:
+    report = grade(Target(lesson, solutions=True))
+    assert {c.id: c.observed for c in report.checks if c.status is not Status.PASS} == {}
+    assert report.score == report.max_score == 100
+
+
+@each_lesson
+def test_each_steps_executable_passes_exactly_its_steps(lesson: Lesson) -> None:
+    if not pristine(lesson):
+        pytest.skip("the lesson has been worked on: its steps are made of its chapters too")
+    binaries = step_binaries(lesson)
+    build.build(*binaries)
+    for number, binary in enumerate(binaries, 1):
+        report = grade_command(f"'{binary}' --host {{host}} --port {{port}}", str(lesson.number))
+        complete = [step.id for step in report.steps if step.score == step.points]
+        assert complete == [step.id for step in lesson.steps[:number]], binary
+        assert not report.having(Status.ERROR)
+
+
+@pytest.mark.parametrize("text", ["0", "7", "1.0", "1.99", "x", "", "1.", "-1"])
+def test_an_unknown_lesson_or_step_is_refused(text: str) -> None:
+    with pytest.raises(UnknownLesson):
+        find(text)

@@ -1,0 +1,51 @@
+"""Chapters are found, put together, and their markers' mistakes are said with the line."""
+
+from pathlib import Path
+
+import pytest
+
+from echolab.regions import RegionError, assemble, read_regions
+
+
+def write(path: Path, *chapters: str) -> Path:
+    parts = [f"// #region step-{n}\n{text}\n// #endregion step-{n}" for n, text in enumerate(chapters, 1)]
+    path.write_text("head\n" + "\nbetween\n".join(parts) + "\ntail\n", encoding="utf-8")
+    return path
+
+
+def test_a_server_is_assembled_from_two_files(tmp_path: Path) -> None:
+    own, other = write(tmp_path / "own", "a1", "a2", "a3"), write(tmp_path / "other", "b1", "b2", "b3")
+    text = assemble(own, other, [2], [3])
+    code = [line for line in text.splitlines() if not line.startswith(("#line", "//"))]
+    assert code == ["head", "a1", "between", "b2", "between", "tail"]
+
+
+def test_line_directives_point_to_where_the_code_stands(tmp_path: Path) -> None:
+    own, other = write(tmp_path / "own", "a1", "a2"), write(tmp_path / "other", "b1", "long\nb2")
+    text = assemble(own, other, [2], []).splitlines()
+    for file in (own, other):
+        source = file.read_text(encoding="utf-8").splitlines()
+        current, line = "", 0
+        for found in text:
+            if found.startswith("#line"):
+                current, line = found.split('"')[1], int(found.split()[1])
+                continue
+            if current == str(file):
+                assert source[line - 1] == found
+            line += 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("// #region step-2\n// #endregion step-2\n", ":1: step 2 stands where step 1 belongs"),
+        ("// #region step-1\n", ":1: step 1 begins here and never ends"),
+        ("// #endregion step-1\n", ":1: step 1 ends here, but it did not begin"),
+        ("// #region step-1\n// #region step-2\n", ":2: step 2 begins inside step 1"),
+    ],
+)
+def test_a_wrong_marker_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "server.cpp"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RegionError, match=said):
+        read_regions(path)
