@@ -126,9 +126,13 @@ class Client:
         _, unsent, _ = self._exchange(data, 0, until_quiet=True)
         return len(data) - unsent
 
-    def gets(self, data: bytes) -> Outcome:
-        """Exactly `data` arrives, and nothing more is coming."""
-        return self._arrived(data, *self._exchange(b"", len(data)))
+    def gets(self, data: bytes, *, settle: bool = True) -> Outcome:
+        """Exactly `data` arrives; with `settle`, nothing more is coming either."""
+        return self._arrived(data, *self._exchange(b"", len(data), settle=settle))
+
+    def is_served(self) -> Outcome:
+        """Something that is sent comes back: a quick question, where exactness is not at stake."""
+        return self._arrived(b"hi", *self._exchange(b"hi", 2, settle=False))
 
     def echoes(self, data: bytes, *, already_sent: int = 0, then_finish: bool = False) -> Outcome:
         """Sends `data` and reads at the same time; exactly `data` comes back, and nothing more.
@@ -171,7 +175,13 @@ class Client:
             self._socket.close()
 
     def _exchange(
-        self, data: bytes, want: int, *, until_quiet: bool = False, then_finish: bool = False
+        self,
+        data: bytes,
+        want: int,
+        *,
+        until_quiet: bool = False,
+        then_finish: bool = False,
+        settle: bool = True,
     ) -> tuple[bytes, int, str]:
         """Sends `data` while reading, until `want` bytes have come. Returns what came, how much was
         not sent, and how it ended: "" or what was seen instead."""
@@ -200,7 +210,7 @@ class Client:
                 return bytes(got), len(unsent), self._ended
             if not outcome:
                 return bytes(got), len(unsent), outcome.observed
-        if want:
+        if want and settle:
             # Whatever comes beyond it has come when the server sleeps again.
             self._server.settle()
             got.extend(self._receive(_PART) or b"")

@@ -19,6 +19,11 @@ def difference(expected: bytes, got: bytes) -> str:
     if same == len(expected):
         extra = got[same:]
         return f"all {same:,} bytes came back, and {len(extra):,} more: {excerpt(extra)}"
+    gap = len(expected) - len(got)
+    if gap > 0 and expected[same + gap :] == got[same:]:
+        return f"{gap:,} bytes are missing, from byte {same:,} on; the rest is right"
+    if gap < 0 and got[same - gap :] == expected[same:]:
+        return f"{-gap:,} bytes come too many, at byte {same:,}; the rest is right"
     return (
         f"{len(got):,} bytes came back; byte {same:,} differs: "
         f"expected {expected[same]:#04x}, got {got[same]:#04x}"
@@ -50,8 +55,8 @@ def echo_cause(expected: bytes, got: bytes) -> str | None:
         return "the echo stops at a zero byte: the data is treated as a C string (strlen, %s)"
     if same == len(got) and got.endswith(b"\n"):
         return "the echo stops after a newline: it waits for whole lines, but bytes are not lines"
-    if same < min(len(expected), len(got)):
-        return "the bytes are changed on their way: part of the data was lost, repeated or converted"
+    if same < len(got) == len(expected):
+        return "the bytes are changed on their way: a buffer is shared, or sent before it is filled"
     return None
 
 

@@ -209,12 +209,21 @@ def time_limit(task: Task) -> float | None:
 
 def catches(pid: int, signal: int) -> bool:
     """Whether `pid` has installed a handler for `signal`."""
+    return _in_signal_set(pid, "SigCgt", signal)
+
+
+def blocks(pid: int, signal: int) -> bool:
+    """Whether the main thread of `pid` keeps `signal` waiting."""
+    return _in_signal_set(pid, "SigBlk", signal)
+
+
+def _in_signal_set(pid: int, name: str, signal: int) -> bool:
     try:
         status = _read(f"/proc/{pid}/status")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(caught.split()[1], 16) >> (signal - 1) & 1)
+    found = next(line for line in status.splitlines() if line.startswith(name))
+    return bool(int(found.split()[1], 16) >> (signal - 1) & 1)
 
 
 def missing() -> str | None:

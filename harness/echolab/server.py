@@ -274,6 +274,12 @@ class Server:
         """Processor time that the living threads have used, in nanoseconds."""
         return sum(task.cpu_ns for task in self.tasks())
 
+    def would_interrupt(self, number: int) -> bool:
+        """Whether the signal runs a handler in the listening process's only thread."""
+        return len([t for t in self.tasks() if t.pid == self.pid]) == 1 and (
+            procfs.catches(self.pid, number) and not procfs.blocks(self.pid, number)
+        )
+
     def zombies(self) -> list[int]:
         """Processes that have ended and that their parent has not waited for."""
         return [process.pid for process in self.processes() if process.zombie]

@@ -6,24 +6,39 @@
 #include <cstdio>
 #include <cstring>
 
+namespace {
+
+void say(int error, const char* what_now) {
+  std::fprintf(stderr, "accept: %s (%s)%s\n", ::strerrorname_np(error), std::strerror(error),
+               what_now);
+}
+
+}  // namespace
+
 bool survive_accept_failure(int error) {
   switch (error) {
-    case EBADF:
-    case EFAULT:
-    case EINVAL:
-    case ENOTSOCK:
-    case EOPNOTSUPP:
-      std::fprintf(stderr, "accept: %s (%s)\n", ::strerrorname_np(error), std::strerror(error));
-      return false;
+    case EAGAIN:
+    case ECONNABORTED:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EINTR:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EPERM:
+    case EPROTO:
+    case ETIMEDOUT:
+      return true;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-      std::fprintf(stderr, "accept: %s (%s): waiting\n", ::strerrorname_np(error),
-                   std::strerror(error));
+      say(error, ": waiting");
       ::poll(nullptr, 0, 100);
       return true;
     default:
-      return true;
+      say(error, "");
+      return false;
   }
 }

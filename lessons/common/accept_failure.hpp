@@ -1,8 +1,9 @@
 // What a failed accept() means for a server that wants to stay. Given code.
 #pragma once
 
-// True if the server should call accept() again after it failed with the errno `error`; false if
-// that can never succeed, because the listener itself is unusable (EBADF, EINVAL, ENOTSOCK, …).
+// True if the server should call accept() again after it failed with the errno `error`; false, with
+// a line on stderr, if that cannot succeed: the listener is unusable (EBADF, EINVAL, ENOTSOCK, …), or
+// this is no error of accept() at all.
 //
 // Most failures belong to one client that gave up early (ECONNABORTED) or to its network (man 2
 // accept, "Error handling"): ask again at once. When descriptors or memory ran out (EMFILE, ENFILE,
