@@ -137,7 +137,10 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
 
 
 def _call(directory: str) -> tuple[str | None, tuple[int, ...]]:
-    fields = _read(f"{directory}/syscall").split()
+    try:
+        fields = _read(f"{directory}/syscall").split()
+    except PermissionError:  # a set-user-ID program
+        return None, ()
     if not fields or fields[0] in ("running", "-1"):
         return None, ()
     number = int(fields[0])

@@ -244,9 +244,9 @@ class Server:
         """The server and all that descends from it, parents first."""
         if not self._warden:
             return []
-        # The warden's own second process stands between: what it has inherited it reaps at once.
-        found = list(procfs.descendants(self._warden.root))
-        return [p for p in found[1:] if not (p.zombie and p.parent == found[0].pid)]
+        init = self._warden.init  # reaps at once what it has inherited
+        found = procfs.descendants(init)
+        return [process for process in found if not (process.zombie and process.parent == init)]
 
     def tasks(self) -> list[Task]:
         return [task for process in self.processes() for task in process.tasks]
