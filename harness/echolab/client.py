@@ -41,7 +41,8 @@ class Client:
         """The kernel connects us to a listener, whether or not the server accepts us later."""
         outcome = self._server.until(self._connected, self._socket, select.POLLOUT)
         if outcome and outcome.value != "connected":
-            return Outcome(False, f"connecting failed: {outcome.value}")
+            observed = f"connecting failed ({outcome.value}): {self._server.describe()}"
+            return Outcome(False, observed)
         return outcome
 
     def _connected(self) -> str | None:

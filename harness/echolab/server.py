@@ -35,7 +35,7 @@ _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
-_MOST_PROCESSES = 2000  # a server that has more has lost control of its forks
+_MOST_PROCESSES = 1000  # a server that has more has lost control of its forks
 
 
 @cache
@@ -420,7 +420,7 @@ class Server:
                 return Outcome(True, value=value)
             if ending := patience.ended():
                 value, code = reached(), self.exit_code
-                cause = diagnosis.exit_cause(code) if code else None
+                cause = diagnosis.exit_cause(code) if code else patience.cause
                 return Outcome(True, value=value) if value else Outcome(False, ending, cause)
             delay = min(delay * 1.5, 10)
 
@@ -508,6 +508,7 @@ class _Patience:
     """Decides when waiting has become pointless, from what the server's threads do meanwhile."""
 
     def __init__(self, server: Server, quiet: bool, while_starting: bool) -> None:
+        self.cause: str | None = None
         self._server, self._quiet = server, quiet
         self._spin_ns = _SPIN_QUIET_NS if quiet or server.has_spun else _SPIN_NS
         if while_starting:
@@ -526,6 +527,7 @@ class _Patience:
         if server.exit_code is not None and all(task.state == "Z" for task in tasks):
             return server.describe()
         if len(tasks) > _MOST_PROCESSES:
+            self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
             return f"the server has started {len(tasks):,} processes and threads"
         if self._first is None:
             self._first = {task.tid: task for task in tasks}

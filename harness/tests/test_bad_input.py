@@ -83,6 +83,30 @@ def test_what_ignores_sigterm_and_calls_setsid_is_gone_afterwards(tmp_path: Path
     assert not running_with(mark)
 
 
+def test_a_server_that_forks_without_end_is_bounded_and_reported(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    report = grade_command(f"{ECHO} --bomb {{port}} {mark}", "2.3")
+    assert not report.having(Status.ERROR)
+    assert any("processes and threads" in (c.observed or "") for c in report.having(Status.FAIL))
+    assert not running_with(mark)
+
+
+def test_children_that_ignore_sigterm_are_a_failure_and_do_not_outlive_it(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    report = grade_command(f"{ECHO} --fork --stubborn-children {{port}} {mark}", "2.6")
+    assert [c.id for c in report.having(Status.FAIL)] == ["2.6.sigterm_leaves_no_process_behind"]
+    assert not running_with(mark)
+
+
+def test_a_parent_that_is_killed_in_the_middle_is_a_failure_of_the_server(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    report = grade_command(f"{ECHO} --fork --killed-after 2 {{port}} {mark}", "2")
+    assert not report.having(Status.ERROR)
+    failed = {check.id: check.observed for check in report.having(Status.FAIL)}
+    assert "killed by SIGKILL" in (failed["2.4.no_zombie_is_left_while_others_live"] or "")
+    assert not running_with(mark)
+
+
 def running_with(mark: str) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
 

@@ -45,6 +45,15 @@ pid_t living_child() {
   return id;
 }
 
+// A child that lives, and that somebody has stopped.
+pid_t stopped_child() {
+  const pid_t id = living_child();
+  ::kill(id, SIGSTOP);
+  siginfo_t how{};
+  ::waitid(P_PID, static_cast<id_t>(id), &how, WSTOPPED | WNOWAIT);
+  return id;
+}
+
 // How many children this process still has, zombies among them.
 std::string children_left() { return std::to_string(children_of(::getpid()).size()); }
 
@@ -282,10 +291,7 @@ TEST_CASE("install_sigchld_handler leaves children that are only stopped alone",
   Process parent([] {
     install_sigchld_handler();
     mask(SIG_BLOCK, SIGCHLD);
-    const pid_t child = living_child();
-    ::kill(child, SIGSTOP);
-    siginfo_t how{};
-    ::waitid(P_PID, static_cast<id_t>(child), &how, WSTOPPED | WNOWAIT);
+    stopped_child();
     sigset_t pending;
     ::sigpending(&pending);
     const bool announced = ::sigismember(&pending, SIGCHLD) == 1;
@@ -409,9 +415,7 @@ TEST_CASE("stop_children ends every child and reaps it", "[step-6]") {
 
 TEST_CASE("stop_children ends a child that somebody has stopped", "[step-6]") {
   Process parent([] {
-    const pid_t child = living_child();
-    ::kill(child, SIGSTOP);
-    stop_children({child});
+    stop_children({stopped_child()});
     return children_left();
   });
   CHECK(parent.result() == "0");

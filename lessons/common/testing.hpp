@@ -69,7 +69,7 @@ struct Connection {
     ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
     server.reset(ends[0]);
     client.reset(ends[1]);
-    for (const int end : ends) limit_waits(end);
+    limit_waits(client.get());
   }
 };
 

@@ -1,7 +1,7 @@
 // 72 children are there from the start and accept on the listener that they have inherited, each one
 // client after another; the parent only puts a new one in the place of one that has ended.
-// except: once the parent is killed its port is not free, for the children go on accepting.
 // command: ./forks_before_clients_come {port}
+// except: once the parent is killed its port is not free, for the children go on accepting.
 #include <sys/wait.h>
 
 #include "serving.hpp"
