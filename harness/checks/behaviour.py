@@ -1,6 +1,7 @@
 """What any echo server must do, whatever its model: the bodies of checks that several lessons ask."""
 
 import random
+import signal
 import socket
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ NewServer = Callable[..., Server]
 
 
 def it_listens_where_it_was_told_to(new_server: NewServer) -> None:
-    """The port and address of the command line are the ones that clients find it on."""
+    """The port and address of the command line are the ones that clients find it on, and no others."""
     server = new_server(host="127.0.0.2")
     if not server.command.takes("host"):
         server = new_server()
@@ -25,6 +26,13 @@ def it_listens_where_it_was_told_to(new_server: NewServer) -> None:
         f"a listener on {server.host}:{server.port}",
         "socket, bind and listen have to succeed on that address, in network byte order",
     )
+    address = server.listens_on()
+    if server.command.takes("host") and address != server.host:
+        fail(
+            f"a listener on {server.host}:{server.port}",
+            f"it listens on {address}:{server.port}, so whoever reaches this machine can connect",
+            "the host of the command line is not used: INADDR_ANY stands for every address",
+        )
 
 
 def a_taken_port_is_said_and_ends_it(new_server: NewServer) -> None:
@@ -134,12 +142,18 @@ def a_reset_while_it_reads_costs_only_that_client(server: Server, connect: Conne
 
 
 def a_reset_while_it_writes_costs_only_that_client(server: Server, connect: Connect) -> None:
-    """A client that never reads, and then is gone, makes write fail with EPIPE or ECONNRESET; no more."""
+    """A client that never reads, and then is gone, makes write fail with ECONNRESET or EPIPE; no more."""
     lost = connect(buffers=64 * 1024)
     lost.send_until_stuck(EIGHT_MIB)
     expect_accepted(server, lost)
     lost.reset()
     expect_service(connect, "after a client was reset while the server was writing to it")
+    # The same after the client's end of file: then the kernel says EPIPE, and raises SIGPIPE.
+    lost = connect(buffers=64 * 1024)
+    lost.send_until_unread(EIGHT_MIB)
+    lost.finish()
+    lost.reset()
+    expect_service(connect, "after a client that had half-closed was reset")
 
 
 def running_out_of_descriptors_is_survived(server: Server, connect: Connect) -> None:
@@ -161,6 +175,20 @@ def running_out_of_descriptors_is_survived(server: Server, connect: Connect) -> 
 
 
 # What several checks share
+
+
+def sigterm_ends_it_at_idle(server: Server, connect: Connect) -> None:
+    """With no client connected, SIGTERM ends the server."""
+    client = connect()
+    expect(client.is_served(), '"hi" comes back', "the echo does not work yet")
+    client.leave()
+    server.settle()
+    server.signal(signal.SIGTERM)
+    expect(
+        server.until(server.has_ended),
+        "the server ends on SIGTERM",
+        "SIGTERM is ignored, or only sets a flag that nobody looks at while accept is blocked",
+    )
 
 
 def expect_accepted(server: Server, client: Client) -> None:

@@ -127,6 +127,16 @@ class Client:
         _, unsent, _ = self._exchange(data, 0, until_quiet=True)
         return len(data) - unsent
 
+    def send_until_unread(self, data: bytes, part: int = 32 * 1024) -> None:
+        """Sends part after part, until the server sleeps and leaves one unread.
+
+        Then it is blocked in write, and all that was sent has reached its kernel.
+        """
+        for start in range(0, len(data), part):
+            self.send(data[start : start + part])
+            if not self._server.until(self.everything_is_read, quiet=True):
+                return
+
     def gets(self, data: bytes, *, settle: bool = True) -> Outcome:
         """Exactly `data` arrives; with `settle`, nothing more is coming either."""
         return self._arrived(data, *self._exchange(b"", len(data), settle=settle))

@@ -140,8 +140,13 @@ class Server:
         for _ in range(5):
             self.launch()
             outcome = self.until(self._listens, while_starting=True)
-            if outcome.value != "stranger":
-                return outcome if outcome else self.not_listening(outcome)
+            if outcome.value == "ours":
+                # Between listen() and the first accept() it may have more to prepare, and a daemon
+                # to become.
+                self.settle()
+                return self.until(self._listens)
+            if not outcome:
+                return self.not_listening(outcome)
             if self.command.fixed_port:
                 break
             self.close()
@@ -158,6 +163,11 @@ class Server:
             return "ours"
         still = sockets.listener(self.host, self.port)
         return "stranger" if still and still.inode == found.inode else None
+
+    def listens_on(self) -> str:
+        """The address of the listener that clients of host and port reach."""
+        found = sockets.listener(self.host, self.port)
+        return found.address if found else "nothing"
 
     def not_listening(self, outcome: Outcome) -> Outcome:
         """`outcome`, with the place where it listens instead, if it does."""
