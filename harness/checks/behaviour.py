@@ -150,8 +150,9 @@ def a_reset_while_it_writes_costs_only_that_client(server: Server, connect: Conn
     expect_service(connect, "after a client was reset while the server was writing to it")
     # The same after the client's end of file: then the kernel says EPIPE, and raises SIGPIPE.
     lost = connect(buffers=64 * 1024)
-    lost.send_until_unread(EIGHT_MIB)
+    lost.send_until_write_blocks(EIGHT_MIB)
     lost.finish()
+    server.until(lambda: not lost.is_open(), quiet=True)
     lost.reset()
     expect_service(connect, "after a client that had half-closed was reset")
 

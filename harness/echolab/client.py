@@ -1,5 +1,6 @@
 """One TCP client of a server, that never waits longer than there is something to wait for."""
 
+import fcntl
 import os
 import select
 import socket
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from echolab.server import Server
 
 _PART = 256 * 1024
+_SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes that were not even transmitted yet
 _NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
 
 
@@ -42,7 +44,7 @@ class Client:
         outcome = self._server.until(self._connected, self._socket, select.POLLOUT)
         if outcome and outcome.value != "connected":
             observed = f"connecting failed ({outcome.value}): {self._server.describe()}"
-            return Outcome(False, observed)
+            return Outcome(False, observed, diagnosis.exit_cause(self._server.exit_code or 0))
         return outcome
 
     def _connected(self) -> str | None:
@@ -127,15 +129,20 @@ class Client:
         _, unsent, _ = self._exchange(data, 0, until_quiet=True)
         return len(data) - unsent
 
-    def send_until_unread(self, data: bytes, part: int = 32 * 1024) -> None:
-        """Sends part after part, until the server sleeps and leaves one unread.
+    def send_until_write_blocks(self, data: bytes, part: int = 32 * 1024) -> None:
+        """Sends part after part, reading nothing, until the server sleeps and leaves one unread.
 
-        Then it is blocked in write, and all that was sent has reached its kernel.
+        Then it waits for room to write, and all that was sent has reached its kernel.
         """
         for start in range(0, len(data), part):
             self.send(data[start : start + part])
-            if not self._server.until(self.everything_is_read, quiet=True):
+            if not self._server.until(self._part_is_read, quiet=True):
                 return
+
+    def _part_is_read(self) -> bool:
+        end = self._server_end()
+        untransmitted = struct.unpack("i", fcntl.ioctl(self._socket, _SIOCOUTQNSD, bytes(4)))[0]
+        return not untransmitted and (end is None or end.unread == 0)
 
     def gets(self, data: bytes, *, settle: bool = True) -> Outcome:
         """Exactly `data` arrives; with `settle`, nothing more is coming either."""
@@ -162,16 +169,20 @@ class Client:
 
     def finish(self) -> None:
         """Half-closes: says that nothing more is sent, and goes on reading."""
-        self._socket.shutdown(socket.SHUT_WR)
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
 
     def leave(self) -> None:
         """Closes the connection as an ordinary client does, and waits until the server can know."""
         self._socket.close()
-        self._server.until(self._is_known_to_have_left)
+        self._server.until(lambda: not self.is_open())
 
-    def _is_known_to_have_left(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether the server's kernel has not heard yet that we send no more."""
         end = self._server_end()
-        return end is None or end.state not in ("ESTABLISHED", "SYN_RECV", "NEW_SYN_RECV")
+        return end is not None and end.state in ("ESTABLISHED", "SYN_RECV", "NEW_SYN_RECV")
 
     def reset(self) -> None:
         """Ends the connection at once with a reset, and waits until it has reached the server."""
@@ -256,9 +267,12 @@ class Client:
         if not self.is_accepted():
             cause = None if any(c.was_served for c in self._server.clients) else _NOBODY_ACCEPTED
             return Outcome(False, f"this client was never accepted: {ending}", cause)
-        observed = diagnosis.difference(data, got)
+        observed, cause = diagnosis.difference(data, got), diagnosis.echo_cause(data, got)
+        if self._ended and self._server.until(self._server.has_ended, quiet=True):
+            ending = f"{ending}; {self._server.describe()}"
+            cause = diagnosis.exit_cause(self._server.exit_code or 0) or cause
         if unsent:
             observed += f"; {unsent:,} bytes could not even be sent"
         if ending:
             observed += f"; then: {ending}"
-        return Outcome(False, observed, diagnosis.echo_cause(data, got))
+        return Outcome(False, observed, cause)

@@ -1,0 +1,4 @@
+#include "server.hpp"
+
+#include "catch.hpp"
+#include "testing.hpp"
