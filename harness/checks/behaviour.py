@@ -1,5 +1,6 @@
 """What any echo server must do, whatever its model: the bodies of checks that several lessons ask."""
 
+import errno
 import random
 import signal
 import socket
@@ -9,6 +10,7 @@ from echolab.client import Client
 from echolab.server import Server
 from echolab.verdict import Outcome, expect, fail
 
+SIXTY_FOUR = 64
 EVERY_BYTE = bytes(range(256))
 EIGHT_MIB = random.Random(8).randbytes(8 << 20)
 
@@ -192,6 +194,51 @@ def sigterm_ends_it_at_idle(server: Server, connect: Connect) -> None:
     )
 
 
+def a_silent_client_holds_nobody_up(server: Server, connect: Connect) -> None:
+    """While one client is connected and says nothing, another is served."""
+    silent = connect()
+    expect_accepted(server, silent)
+    second = connect()
+    expect(
+        second.echoes(b"hello"),
+        'the second client gets "hello" back while the first says nothing',
+        "whoever accepts serves the client himself; another process or thread has to",
+    )
+
+
+def sixty_four_clients_at_once_each_get_their_own_bytes(connect: Connect) -> None:
+    """64 clients are connected at the same time; each gets back what it sent, and nobody else's."""
+    clients = [connect() for _ in range(SIXTY_FOUR)]
+    for number, client in enumerate(clients):
+        client.send(b"client %02d" % number)
+    for number, client in enumerate(clients):
+        expect(
+            client.gets(b"client %02d" % number, settle=number == SIXTY_FOUR - 1),
+            f'client {number} of {SIXTY_FOUR} gets "client {number:02d}" back',
+            "clients share what each of them has to have for itself, or are not served at once",
+        )
+    if any(client.has_data() for client in clients):
+        fail("each client gets its own bytes", "some get more than that", "clients share a buffer")
+
+
+def a_client_that_gave_up_early_is_survived(new_server: NewServer) -> None:
+    """accept fails once with ECONNABORTED: the client has gone before it was accepted."""
+    server = new_server(disturb=True)
+    expect(server.start(), "the server listens", "see step 1")
+    expect_new_client(server, "at first")
+    with server.failing("accept", errno.ECONNABORTED):
+        # The accept that waits already goes on; the one after it fails.
+        expect_new_client(server, "while accept is about to fail")
+    expect_new_client(
+        server,
+        "after accept failed with ECONNABORTED",
+        "that failure is one client's, not the listener's: call accept again",
+    )
+
+
+# What several checks share
+
+
 def expect_accepted(server: Server, client: Client) -> None:
     """The client is taken out of the kernel's queue."""
     expect(server.until(client.is_accepted), "the client is accepted", "accept is not called")
@@ -212,3 +259,91 @@ def expect_service(connect: Connect, when: str) -> None:
     expect(client.echoes(b"still here?"), f"the next client is served {when}", "the server was lost")
     client.finish()
     expect(client.gets_end(), f"the next client gets its end of file {when}", "it was not let go")
+
+
+def settled_client(server: Server, connect: Connect) -> None:
+    """A client comes, is served and leaves, and the server lets it go."""
+    client = connect_and_hold(connect)
+    client.leave()
+    server.until(client.is_let_go, quiet=True)
+
+
+def connect_and_hold(connect: Connect) -> Client:
+    """A client comes, is served and stays."""
+    client = connect()
+    expect(client.is_served(), '"hi" comes back', "clients are not served")
+    return client
+
+
+def client_of_a_failed_fork(new_server: NewServer, **options: int) -> tuple[Server, Client]:
+    """A server, and the client for whom its fork, or its thread's creation, has failed."""
+    server = new_server(disturb=True, **options)
+    expect(server.start(), "the server listens", "see step 1")
+    with server.failing("fork", errno.EAGAIN):
+        lost = Client(server)
+        expect(lost.connects(), "a client can connect", "nobody listens any more")
+    return server, lost
+
+
+def expect_new_client(
+    server: Server, when: str, cause: str = "a failure that passes must not end the server"
+) -> None:
+    """One more client comes, is served, and leaves."""
+    client = Client(server)
+    expect(client.connects(), f"a client can connect {when}", cause)
+    expect(client.echoes(b"still here?"), f"a client is served {when}", cause)
+    client.leave()
+    server.until(client.is_let_go, quiet=True)
+
+
+def expect_lost_client_is_let_go(server: Server, lost: Client) -> None:
+    """The client for whom there is nobody does not wait for ever."""
+    lost.send(b"hello?")
+    expect(
+        server.until(lambda: lost.is_cut() or lost.has_data()),
+        "the client for whom there is nobody sees the end of its connection",
+        "the descriptor of the client is not closed when its process or thread cannot be made",
+    )
+    expect(server.stays(), "the server goes on", "the failure has ended the whole server")
+
+
+def started(new_server: NewServer, **options: int) -> Server:
+    """A server that listens, with its own number of slots or threads."""
+    server = new_server(**options)
+    expect(server.start(), "the server listens", "see step 1")
+    return server
+
+
+def connect_to(server: Server) -> Client:
+    """One more client of `server`, connected by the kernel at least."""
+    client = Client(server)
+    expect(client.connects(), "a client can connect", "nobody listens any more")
+    return client
+
+
+def sigterm_ends_it_at_idle_with_status_0(server: Server, connect: Connect) -> None:
+    """With no client connected, SIGTERM ends the server in order: its exit status is 0."""
+    settled_client(server, connect)
+    server.settle()
+    expect_clean_end(server, "SIGTERM is ignored, or nobody wakes the thread that accepts")
+
+
+def sigterm_lets_clients_go_in_order(server: Server, connect: Connect) -> None:
+    """With three clients connected, SIGTERM ends the server, and each sees an end of file, no reset."""
+    clients = [connect_and_hold(connect) for _ in range(3)]
+    expect_clean_end(server, "a thread sleeps in read for a client that says nothing")
+    for client in clients:
+        expect(
+            client.gets_end(),
+            "each client sees the end of file when the server stops",
+            "connections have to be shut down and closed, not cut",
+        )
+
+
+def expect_clean_end(server: Server, cause: str) -> None:
+    """SIGTERM ends the server with exit status 0, and leaves no process behind."""
+    server.signal(signal.SIGTERM)
+    expected = "the server ends on SIGTERM with exit status 0"
+    expect(server.until(server.has_ended), expected, cause)
+    if server.exit_code:
+        fail(expected, server.describe(), "SIGTERM does what it does by default: it kills")

@@ -6,7 +6,7 @@ import signal
 import socket
 
 import behaviour
-from behaviour import Connect, NewServer, expect_accepted, expect_service
+from behaviour import Connect, NewServer, connect_and_hold, expect_service, settled_client
 
 from echolab.client import Client
 from echolab.server import Server
@@ -14,7 +14,6 @@ from echolab.stepping import signal_after_interruption
 from echolab.storm import storm
 from echolab.verdict import Outcome, check, expect, fail
 
-SIXTY_FOUR = 64
 FIFTY = 50
 THOUSAND = 1000
 # From accept's return to the caller's look at errno: 5 to 20 with optimisation, more without.
@@ -43,33 +42,14 @@ after_a_half_close_everything_comes_back_then_the_end = check(step=1, area="echo
 )
 
 
-@check(step=1, area="concurrency", points=3)
-def a_silent_client_holds_nobody_up(server: Server, connect: Connect) -> None:
-    """While one client is connected and says nothing, another is served."""
-    silent = connect()
-    expect_accepted(server, silent)
-    second = connect()
-    expect(
-        second.echoes(b"hello"),
-        'the second client gets "hello" back while the first says nothing',
-        "the parent serves the client itself; the child has to, so that the parent can accept again",
-    )
+a_silent_client_holds_nobody_up = check(step=1, area="concurrency", points=3)(
+    behaviour.a_silent_client_holds_nobody_up
+)
 
 
-@check(step=1, area="concurrency", points=3)
-def sixty_four_clients_at_once_each_get_their_own_bytes(connect: Connect) -> None:
-    """64 clients are connected at the same time; each gets back what it sent, and nobody else's."""
-    clients = [connect() for _ in range(SIXTY_FOUR)]
-    for number, client in enumerate(clients):
-        client.send(b"client %02d" % number)
-    for number, client in enumerate(clients):
-        expect(
-            client.gets(b"client %02d" % number, settle=number == SIXTY_FOUR - 1),
-            f'client {number} of {SIXTY_FOUR} gets "client {number:02d}" back',
-            "clients share what each of them has to have for itself, or are not served at once",
-        )
-    if any(client.has_data() for client in clients):
-        fail("each client gets its own bytes", "some get more than that", "clients share a buffer")
+sixty_four_clients_at_once_each_get_their_own_bytes = check(step=1, area="concurrency", points=3)(
+    behaviour.sixty_four_clients_at_once_each_get_their_own_bytes
+)
 
 
 @check(step=1, area="concurrency", points=2)
@@ -308,47 +288,19 @@ def a_thousand_children_in_quick_succession_lose_no_client(
 @check(step=5, area="robustness", points=5)
 def a_failed_fork_costs_only_that_client(new_server: NewServer) -> None:
     """fork fails once with EAGAIN: that client may be lost, the server and the others are not."""
-    server, lost = client_of_a_failed_fork(new_server)
-    newcomer = Client(server)
-    expect(
-        newcomer.connects() and newcomer.echoes(b"still here?"),
-        "the next client is served after fork failed with EAGAIN",
-        "fork returns -1 when there are too many processes: that must not end the server",
-    )
-    lost.discard()
+    server, _ = behaviour.client_of_a_failed_fork(new_server)
+    behaviour.expect_new_client(server, "after fork failed with EAGAIN")
 
 
 @check(step=5, area="fds", points=3)
 def a_failed_fork_leaves_nobody_waiting(new_server: NewServer) -> None:
     """The client for whom fork failed is let go, so that it does not wait for ever."""
-    server, lost = client_of_a_failed_fork(new_server)
-    lost.send(b"hello?")
-    expect(
-        server.until(lambda: lost.is_cut() or lost.has_data()),
-        "the client for whom there is no process sees the end of its connection",
-        "the descriptor of the client is not closed when fork has failed",
-    )
+    behaviour.expect_lost_client_is_let_go(*behaviour.client_of_a_failed_fork(new_server))
 
 
-@check(step=5, area="robustness", points=3)
-def a_client_that_gave_up_early_is_survived(new_server: NewServer) -> None:
-    """accept fails once with ECONNABORTED: the client has gone before it was accepted."""
-    server = new_server(disturb=True)
-    expect(server.start(), "the server listens", "see step 1")
-    first = Client(server)
-    expect(first.connects() and first.echoes(b"hi"), '"hi" comes back', "not served")
-    with server.failing("accept", errno.ECONNABORTED):
-        # The accept that waits already goes on; the one after it fails.
-        second = Client(server)
-        expect(second.connects() and second.echoes(b"hi"), '"hi" comes back', "not served")
-    third = Client(server)
-    expect(
-        third.connects() and third.echoes(b"still here?"),
-        "the next client is served after accept failed with ECONNABORTED",
-        "that failure is one client's, not the listener's: call accept again",
-    )
-
-
+a_client_that_gave_up_early_is_survived = check(step=5, area="robustness", points=3)(
+    behaviour.a_client_that_gave_up_early_is_survived
+)
 running_out_of_descriptors_is_survived = check(step=5, area="robustness", points=5)(
     behaviour.running_out_of_descriptors_is_survived
 )
@@ -380,20 +332,6 @@ def sigterm_leaves_no_process_behind(server: Server, connect: Connect) -> None:
 
 
 # What several checks share
-
-
-def settled_client(server: Server, connect: Connect) -> None:
-    """A client comes, is served and leaves, and the server lets it go."""
-    client = connect_and_hold(connect)
-    client.leave()
-    server.until(client.is_let_go, quiet=True)
-
-
-def connect_and_hold(connect: Connect) -> Client:
-    """A client comes, is served and stays."""
-    client = connect()
-    expect(client.is_served(), '"hi" comes back', "clients are not served")
-    return client
 
 
 def end_together(server: Server, connect: Connect, number: int) -> None:
@@ -435,13 +373,3 @@ def why_port_is_taken(server: Server) -> str | None:
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, str(error))
     return None
-
-
-def client_of_a_failed_fork(new_server: NewServer) -> tuple[Server, Client]:
-    """A server, and the client for whom its fork has failed."""
-    server = new_server(disturb=True)
-    expect(server.start(), "the server listens", "see step 1")
-    with server.failing("fork", errno.EAGAIN):
-        lost = Client(server)
-        expect(lost.connects(), "a client can connect", "nobody listens any more")
-    return server, lost

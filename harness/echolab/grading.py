@@ -52,7 +52,9 @@ class Target:
             return self.command
         binary = build.server(self.lesson, self.solutions)
         build.build(binary)
-        return Command((str(binary), "--host", "{host}", "--port", "{port}"))
+        own = {3: ("--slots", "{slots}"), 4: ("--threads", "{threads}")}
+        shared = (str(binary), "--host", "{host}", "--port", "{port}")
+        return Command(shared + own.get(self.lesson.number, ()))
 
     def where(self, step: Step) -> Where | None:
         found = None if self.command else self.lesson.where(step, self.solutions)

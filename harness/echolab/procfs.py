@@ -210,6 +210,14 @@ def time_limit(task: Task) -> float | None:
     return seconds + fraction / (1e6 if task.call == "select" else 1e9)
 
 
+def guarded_mappings(pid: int) -> int:
+    """How many of the regions in /proc/PID/maps are guards: a thread's stack begins with one."""
+    try:
+        return sum(line.split()[1].startswith("---") for line in _read(f"/proc/{pid}/maps").splitlines())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def catches(pid: int, signal: int) -> bool:
     """Whether `pid` has installed a handler for `signal`."""
     return _in_signal_set(pid, "SigCgt", signal)

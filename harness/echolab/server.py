@@ -101,10 +101,20 @@ class Server:
     """
 
     def __init__(
-        self, command: Command, warden: Path, *, host: str = "127.0.0.1", disturb: bool = False
+        self,
+        command: Command,
+        warden: Path,
+        *,
+        host: str = "127.0.0.1",
+        disturb: bool = False,
+        slots: int = 128,
+        threads: int = 4,
     ) -> None:
         self.command = command
         self.host = host
+        # What the command cannot be told, it is taken to have by default.
+        self.slots = slots if command.takes("slots") else 128
+        self.threads = threads if command.takes("threads") else 4
         self.port = 0
         self.pid = 0
         self.has_spun = False
@@ -124,7 +134,9 @@ class Server:
     def launch(self) -> None:
         """Starts the program, without waiting for anything."""
         self.choose_port()
-        words = self.command.fill(port=self.port, host=self.host, slots=128, threads=4)
+        words = self.command.fill(
+            port=self.port, host=self.host, slots=self.slots, threads=self.threads
+        )
         try:
             self._warden = Warden(self._warden_binary, words, disturb=self._disturb)
         except NotStarted as error:
@@ -269,6 +281,14 @@ class Server:
     def has_ended(self) -> bool:
         """Whether the program and all that it started have ended."""
         return self.exit_code is not None and not any(not p.zombie for p in self.processes())
+
+    def threads_alive(self) -> int:
+        """How many threads the listening process has."""
+        return sum(task.pid == self.pid for task in self.tasks())
+
+    def mapped_stacks(self) -> int:
+        """How many guarded regions, as each thread's stack is one, the listening process has."""
+        return procfs.guarded_mappings(self.pid)
 
     def stays(self) -> Outcome:
         """The listening process is still there."""

@@ -1,5 +1,5 @@
 // A wrong server: SIGTERM sets a flag, but accept goes on waiting (SA_RESTART).
-// fails: 1.6.sigterm_ends_it_while_it_serves
+// fails: 1.6.sigterm_ends_it_at_idle
 // cause: SIGTERM
 
 // #region step-6

@@ -1,5 +1,5 @@
 // A wrong server: SIGTERM is ignored; only SIGKILL ends it.
-// fails: 1.6.sigterm_ends_it_while_it_serves
+// fails: 1.6.sigterm_ends_it_at_idle, 1.6.sigterm_ends_it_while_it_serves
 // cause: SIGTERM is ignored
 
 // #region step-6

@@ -10,7 +10,7 @@
 // 1.5.a_client_that_has_left_takes_no_processor_time, 1.6.a_second_client_gets_its_turn,
 // 1.6.descriptors_do_not_pile_up, 1.6.a_reset_while_it_reads_costs_only_that_client,
 // 1.6.a_reset_while_it_writes_costs_only_that_client, 1.6.running_out_of_descriptors_is_survived,
-// 1.6.sigterm_ends_it_while_it_serves
+// 1.6.sigterm_ends_it_at_idle, 1.6.sigterm_ends_it_while_it_serves
 // cause: accept is not called
 
 // #region step-2
