@@ -52,13 +52,18 @@ class Target:
             return self.command
         binary = build.server(self.lesson, self.solutions)
         build.build(binary)
-        own = {3: ("--slots", "{slots}"), 4: ("--threads", "{threads}")}
-        shared = (str(binary), "--host", "{host}", "--port", "{port}")
-        return Command(shared + own.get(self.lesson.number, ()))
+        return Command(own_command(binary, self.lesson))
 
     def where(self, step: Step) -> Where | None:
         found = None if self.command else self.lesson.where(step, self.solutions)
         return Where(*found) if found else None
+
+
+def own_command(binary: Path, lesson: Lesson) -> tuple[str, ...]:
+    """How a server of the course itself is started."""
+    own = {3: ("--slots", "{slots}"), 4: ("--threads", "{threads}")}
+    shared = (str(binary), "--host", "{host}", "--port", "{port}")
+    return shared + own.get(lesson.number, ())
 
 
 def chapter_trouble(target: Target) -> str | None:

@@ -9,7 +9,7 @@ from conftest import grade_command, step_binaries
 
 from echolab import build
 from echolab.course import ROOT, Lesson, UnknownLesson, find, lessons
-from echolab.grading import Target, grade
+from echolab.grading import Target, grade, own_command
 from echolab.regions import read_regions
 from echolab.report import Status
 
@@ -89,7 +89,8 @@ def test_each_steps_executable_passes_exactly_its_steps(lesson: Lesson) -> None:
     binaries = step_binaries(lesson)
     build.build(*binaries)
     for number, binary in enumerate(binaries, 1):
-        report = grade_command(f"'{binary}' --host {{host}} --port {{port}}", str(lesson.number))
+        options = " ".join(own_command(binary, lesson)[1:])
+        report = grade_command(f"'{binary}' {options}", str(lesson.number))
         complete = [step.id for step in report.steps if step.score == step.points]
         assert complete == [step.id for step in lesson.steps[:number]], binary
         assert not report.having(Status.ERROR)
