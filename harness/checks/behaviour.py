@@ -5,10 +5,13 @@ import random
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
+from echolab import sanitizers
 from echolab.client import Client
 from echolab.server import Server
-from echolab.verdict import Outcome, expect, fail
+from echolab.storm import storm
+from echolab.verdict import Blocked, Outcome, expect, fail
 
 SIXTY_FOUR = 64
 EVERY_BYTE = bytes(range(256))
@@ -175,6 +178,53 @@ def running_out_of_descriptors_is_survived(server: Server, connect: Connect) -> 
         lost.leave()
         server.until(lambda: server.has_ended() or server.has_run_since(before), quiet=True)
     expect_service(connect, "after accept failed with EMFILE")
+
+
+def no_two_threads_meet_in_the_same_memory(
+    sanitized_server: Callable[[str], Server], source: Path
+) -> None:
+    """Built with ThreadSanitizer and put under load, the server shows no data race."""
+    expect_no_finding(
+        sanitized_server("tsan"),
+        source,
+        "no two threads use the same memory at the same time, one of them writing",
+        "what threads share has to be guarded: take the mutex around each use, reads as well",
+    )
+
+
+def nothing_is_read_or_written_out_of_bounds(
+    sanitized_server: Callable[[str], Server], source: Path
+) -> None:
+    """Built with AddressSanitizer and put under load, the server keeps within its own memory."""
+    expect_no_finding(
+        sanitized_server("asan"),
+        source,
+        "no read or write outside of an array, or of memory that was freed",
+        "an index goes beyond the table, or an object is used after its end",
+    )
+
+
+def expect_no_finding(server: Server, source: Path, expected: str, cause: str) -> None:
+    """Many clients come, some are reset, SIGTERM comes in the middle; the sanitizer stays silent."""
+    started, served = server.start(), Outcome(False)
+    if started:
+        served = storm(server, 200, at_once=16)
+        for _ in range(3):
+            client = Client(server)
+            if client.connects() and client.is_served():
+                client.reset()
+        left = Client(server)
+        if left.connects():
+            left.send(b"hi")
+        server.signal(signal.SIGTERM)
+        server.until(server.has_ended, quiet=True)
+    printed = server.output()[1]
+    if why := sanitizers.could_not_start(printed):
+        raise Blocked(why)
+    if finding := sanitizers.first_finding(printed, source):
+        fail(expected, str(finding), cause, finding.line)
+    if not (started and served):
+        raise Blocked("the server does not serve many clients yet")
 
 
 # What several checks share

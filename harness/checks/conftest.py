@@ -63,6 +63,32 @@ def new_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
+def sanitized_server(pytestconfig: pytest.Config) -> Iterator[Callable[[str], Server]]:
+    """Makes a server that was built with "tsan" or "asan", not started yet."""
+    grading = _grading(pytestconfig)
+    assert grading
+    if grading.never_listens:
+        raise Blocked("the server does not listen")
+    servers: list[Server] = []
+
+    def make(sanitizer: str) -> Server:
+        servers.append(Server(grading.sanitized_command(sanitizer), build.WARDEN, slots=16))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def source(pytestconfig: pytest.Config) -> Path:
+    """The file that is graded."""
+    grading = _grading(pytestconfig)
+    assert grading
+    return grading.target.lesson.source(grading.target.solutions)
+
+
+@pytest.fixture
 def server(new_server: Callable[..., Server], pytestconfig: pytest.Config) -> Server:
     """A server that listens. One that did not is not tried again and again."""
     grading, server = _grading(pytestconfig), new_server()

@@ -139,7 +139,7 @@ def waiting_for_a_slot_takes_no_processor_time(new_server: NewServer) -> None:
 # Step 4: give it back
 
 
-@check(step=4, area="slots", points=6)
+@check(step=4, area="slots", points=4)
 def who_waits_is_served_when_another_leaves(new_server: NewServer) -> None:
     """With all slots taken, a client waits; when one of the others leaves, it is served."""
     server, served = all_slots_taken(new_server)
@@ -156,7 +156,7 @@ def who_waits_is_served_when_another_leaves(new_server: NewServer) -> None:
     )
 
 
-@check(step=4, area="slots", points=4)
+@check(step=4, area="slots", points=3)
 def slots_are_used_again_and_again(new_server: NewServer) -> None:
     """Three times as many clients as there are slots come one after another; all are served."""
     server = behaviour.started(new_server, slots=SLOTS)
@@ -167,7 +167,7 @@ def slots_are_used_again_and_again(new_server: NewServer) -> None:
     )
 
 
-@check(step=4, area="slots", points=4)
+@check(step=4, area="slots", points=2)
 def nobody_is_lost_when_twice_as_many_come_at_once(new_server: NewServer) -> None:
     """Twice as many clients as there are slots are connected at the same time; all get their turn."""
     server = behaviour.started(new_server, slots=SLOTS)
@@ -176,6 +176,14 @@ def nobody_is_lost_when_twice_as_many_come_at_once(new_server: NewServer) -> Non
         f"{6 * server.slots} clients are served, {2 * server.slots} at a time",
         "a wake-up is lost, or two clients get one slot",
     )
+
+
+no_two_threads_meet_in_the_same_memory = check(
+    step=4, area="threads", points=3, needs_source=True
+)(behaviour.no_two_threads_meet_in_the_same_memory)
+nothing_is_read_or_written_out_of_bounds = check(
+    step=4, area="threads", points=2, needs_source=True
+)(behaviour.nothing_is_read_or_written_out_of_bounds)
 
 
 # Step 5: serve without losing a slot when something fails

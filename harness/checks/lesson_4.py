@@ -147,7 +147,7 @@ def the_number_of_threads_stays_the_same(new_server: NewServer) -> None:
 # Step 4: serve through the pool
 
 
-@check(step=4, area="pool", points=6)
+@check(step=4, area="pool", points=5)
 def nobody_is_lost_when_many_come_at_once(new_server: NewServer) -> None:
     """500 clients come, 32 at a time, for 3 workers: all of them get their turn."""
     server = behaviour.started(new_server, threads=WORKERS)
@@ -158,12 +158,20 @@ def nobody_is_lost_when_many_come_at_once(new_server: NewServer) -> None:
     )
 
 
-running_out_of_descriptors_is_survived = check(step=4, area="robustness", points=6)(
+running_out_of_descriptors_is_survived = check(step=4, area="robustness", points=4)(
     behaviour.running_out_of_descriptors_is_survived
 )
-a_client_that_gave_up_early_is_survived = check(step=4, area="robustness", points=6)(
+a_client_that_gave_up_early_is_survived = check(step=4, area="robustness", points=4)(
     behaviour.a_client_that_gave_up_early_is_survived
 )
+
+
+no_two_threads_meet_in_the_same_memory = check(
+    step=4, area="threads", points=3, needs_source=True
+)(behaviour.no_two_threads_meet_in_the_same_memory)
+nothing_is_read_or_written_out_of_bounds = check(
+    step=4, area="threads", points=2, needs_source=True
+)(behaviour.nothing_is_read_or_written_out_of_bounds)
 
 
 # Step 5: stop cleanly on SIGTERM

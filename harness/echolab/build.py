@@ -32,6 +32,12 @@ def server(lesson: Lesson, solutions: bool = False) -> Path:
     return DIRECTORY / ("solutions" if solutions else "lessons") / lesson.slug / "server"
 
 
+def sanitized(lesson: Lesson, solutions: bool, sanitizer: str) -> Path:
+    """Where Meson puts the lesson's server that was built with "tsan" or "asan"."""
+    kind = "solution" if solutions else "lesson"
+    return DIRECTORY / f"{kind}s" / f"{kind}-{lesson.number}-{sanitizer}"
+
+
 def build(*targets: Path) -> None:
     """Brings `targets` up to date. Raises CompileError, GraderTrouble."""
     with _only_one():

@@ -8,13 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from echolab import build, procfs
+from echolab import build, procfs, sanitizers
 from echolab.course import ROOT, Lesson, Step
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
@@ -95,6 +96,7 @@ class Grading:
         self._only, self._progress = only, progress
         self.results: dict[str, CheckResult] = {}
         self.never_listens = False
+        self._sanitized: Future[None] | None = None
 
     @staticmethod
     def check_of(item: pytest.Item) -> Check:
@@ -105,11 +107,33 @@ class Grading:
         return True if collection_path.suffix == ".py" and collection_path.name != wanted else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.target.command:
+            items[:] = [item for item in items if not self.check_of(item).needs_source]
         if self._only:
             items[:] = [i for i in items if self.check_of(i).step == self._only.number]
         items.sort(key=lambda item: self.check_of(item).step)
         for item in items:
             self.results[item.nodeid] = self._blank(item)
+        if any(self.check_of(item).needs_source for item in items):
+            # Last, so that the compiler has the time of all the others.
+            items.sort(key=lambda item: self.check_of(item).needs_source)
+            self._sanitized = ThreadPoolExecutor(1).submit(
+                build.build, *(self._sanitized_binary(name) for name in ("tsan", "asan"))
+            )
+
+    def _sanitized_binary(self, sanitizer: str) -> Path:
+        return build.sanitized(self.target.lesson, self.target.solutions, sanitizer)
+
+    def sanitized_command(self, sanitizer: str) -> Command:
+        """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
+        assert self._sanitized
+        try:
+            self._sanitized.result()
+        except build.CompileError as error:
+            raise Blocked(f"it does not compile with a sanitizer: {error}") from error
+        # Without the same addresses in each run, tsan does not start on some kernels.
+        own = own_command(self._sanitized_binary(sanitizer), self.target.lesson)
+        return Command(("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *own))
 
     def _blank(self, item: pytest.Item) -> CheckResult:
         check, name = self.check_of(item), item.name
@@ -158,6 +182,8 @@ class Grading:
             result.status = Status.FAIL
             result.expected, result.observed = error.expected, error.observed
             result.cause, result.where = error.cause, self.target.where(step)
+            if error.line and result.where:
+                result.where = Where(result.where.file, error.line)
             result.hint, result.docs = step.hints[0], step.docs
         elif isinstance(error, Blocked):
             result.status, result.observed = Status.BLOCKED, str(error)

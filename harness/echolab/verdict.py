@@ -12,11 +12,11 @@ AREAS = (
 
 
 class Failed(Exception):
-    """The server did not do what the check expects of it."""
+    """The server did not do what the check expects of it; `line` in the graded file, if it is known."""
 
-    def __init__(self, expected: str, observed: str, cause: str) -> None:
+    def __init__(self, expected: str, observed: str, cause: str, line: int | None = None) -> None:
         super().__init__(f"expected: {expected}\nobserved: {observed}\ncause: {cause}")
-        self.expected, self.observed, self.cause = expected, observed, cause
+        self.expected, self.observed, self.cause, self.line = expected, observed, cause, line
 
 
 class Blocked(Exception):
@@ -50,9 +50,9 @@ def expect(outcome: Outcome, expected: str, cause: str) -> Any:
     return outcome.value
 
 
-def fail(expected: str, observed: str, cause: str) -> NoReturn:
+def fail(expected: str, observed: str, cause: str, line: int | None = None) -> NoReturn:
     """Raises Failed, for what is seen at a glance and not waited for."""
-    raise Failed(expected, observed, cause)
+    raise Failed(expected, observed, cause, line)
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,16 @@ class Check:
     step: int
     area: str
     points: int
+    needs_source: bool = False
 
 
-def check(*, step: int, area: str, points: int) -> Callable[[Callable], Callable]:
-    """Makes a function a check: pytest collects it, and `points` weigh it within its step."""
+def check(
+    *, step: int, area: str, points: int, needs_source: bool = False
+) -> Callable[[Callable], Callable]:
+    """Makes a function a check: pytest collects it, and `points` weigh it within its step.
+
+    One that needs the source is not asked of a program that somebody else has built.
+    """
     if area not in AREAS:
         raise ValueError(f"no such area: {area}")
 
@@ -75,7 +81,7 @@ def check(*, step: int, area: str, points: int) -> Callable[[Callable], Callable
         def marked(**fixtures: Any) -> None:
             function(**fixtures)
 
-        marked.check = Check(step, area, points)  # type: ignore[attr-defined]
+        marked.check = Check(step, area, points, needs_source)  # type: ignore[attr-defined]
         marked.__test__ = True  # type: ignore[attr-defined]
         return marked
 

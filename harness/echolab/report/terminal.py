@@ -71,6 +71,7 @@ def _write_check(check: CheckResult, console: Console, explain: bool) -> None:
             "expected": check.expected,
             "observed": check.observed,
             "cause": check.cause,
+            "where": _place(check),
         }
         _write_rows(rows, 6, console)
 
@@ -79,8 +80,11 @@ def _write_help(step: StepResult, console: Console) -> None:
     """Where to look: the same for all failures of a step."""
     failed = next((check for check in step.checks if check.status is Status.FAIL), None)
     if failed:
-        place = f"{failed.where.file}:{failed.where.line}" if failed.where else None
-        _write_rows({"where": place, "read": failed.docs, "hint": failed.hint}, 2, console)
+        _write_rows({"read": failed.docs, "hint": failed.hint}, 2, console)
+
+
+def _place(check: CheckResult) -> str | None:
+    return f"{check.where.file}:{check.where.line}" if check.where else None
 
 
 def _write_rows(rows: dict[str, str | None], indent: int, console: Console) -> None:
