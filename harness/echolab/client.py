@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _PART = 256 * 1024
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes that were not even transmitted yet
+_END = "end of file"
+_RESET = "the connection is reset instead of closed in order: closed with bytes unread, or SO_LINGER 0"
 _NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
 
 
@@ -81,6 +83,11 @@ class Client:
         """Whether nobody on the server's side holds this connection any more."""
         return not self.server_inode()
 
+    def is_waited_for(self) -> bool:
+        """Whether the server has read all that has reached it, and so waits for us, not for room."""
+        end = self._server_end()
+        return end is None or end.unread == 0
+
     def is_cut(self) -> bool:
         """Whether the server has ended the connection, by an end of file or a reset."""
         return self._next_byte() in ("end", "reset")
@@ -129,15 +136,19 @@ class Client:
         _, unsent, _ = self._exchange(data, 0, until_quiet=True)
         return len(data) - unsent
 
-    def send_until_write_blocks(self, data: bytes, part: int = 32 * 1024) -> None:
+    def send_until_write_blocks(self, data: bytes, part: int = 32 * 1024) -> int:
         """Sends part after part, reading nothing, until the server sleeps and leaves one unread.
+
+        Returns how many bytes that were.
 
         Then it waits for room to write, and all that was sent has reached its kernel.
         """
         for start in range(0, len(data), part):
-            self.send(data[start : start + part])
+            if not self.send(data[start : start + part]):
+                return start
             if not self._server.until(self._part_is_read, quiet=True):
-                return
+                return start + part
+        return len(data)
 
     def _part_is_read(self) -> bool:
         end = self._server_end()
@@ -165,14 +176,15 @@ class Client:
         got, _, outcome = self._exchange(b"", 1)
         if got:
             return Outcome(False, f"{len(got)} more bytes: {diagnosis.excerpt(got)}")
-        return Outcome(outcome == "end of file", outcome)
+        cause = None if outcome == _END or not self._ended else _RESET
+        return Outcome(outcome == _END, outcome, cause)
 
     def finish(self) -> None:
         """Half-closes: says that nothing more is sent, and goes on reading."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
-            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
+            self._was_cut(error)
 
     def leave(self) -> None:
         """Closes the connection as an ordinary client does, and waits until the server can know."""
@@ -244,21 +256,26 @@ class Client:
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
+            self._was_cut(error)
             return 0
 
     def _receive(self, size: int) -> bytes | None:
         """What is there: None if nothing is, b"" if the connection has ended."""
+        if self._ended:
+            return b""
         try:
             chunk = self._socket.recv(size)
         except BlockingIOError:
             return None
         except OSError as error:
-            self._ended = f"the connection was cut ({os.strerror(error.errno or 0)})"
+            self._was_cut(error)
             return b""
         if not chunk:
-            self._ended = "end of file"
+            self._ended = _END
         return chunk
+
+    def _was_cut(self, error: OSError) -> None:
+        self._ended = self._ended or f"the connection was cut ({os.strerror(error.errno or 0)})"
 
     def _arrived(self, data: bytes, got: bytes, unsent: int, ending: str) -> Outcome:
         self.was_served = self.was_served or bool(got)
@@ -267,7 +284,9 @@ class Client:
         if not self.is_accepted():
             cause = None if any(c.was_served for c in self._server.clients) else _NOBODY_ACCEPTED
             return Outcome(False, f"this client was never accepted: {ending}", cause)
-        observed, cause = diagnosis.difference(data, got), diagnosis.echo_cause(data, got)
+        observed = diagnosis.difference(data, got)
+        all_read = self.is_accepted() and self.is_waited_for()
+        cause = diagnosis.echo_cause(data, got, ended=self._ended, all_read=all_read)
         if self._ended and self._server.until(self._server.has_ended, quiet=True):
             ending = f"{ending}; {self._server.describe()}"
             cause = diagnosis.exit_cause(self._server.exit_code or 0) or cause

@@ -44,19 +44,33 @@ def _common_prefix(a: bytes, b: bytes) -> int:
     return low
 
 
-def echo_cause(expected: bytes, got: bytes) -> str | None:
-    """Why an echo went wrong, if its shape tells; else None."""
+def echo_cause(
+    expected: bytes, got: bytes, *, ended: str | None = None, all_read: bool = False
+) -> str | None:
+    """Why an echo went wrong, if its shape tells; else None.
+
+    `ended` says how the connection has ended, if it has; `all_read` that the server has read it all.
+    """
     same = _common_prefix(expected, got)
-    if same == len(expected) and len(got) > same:
-        if len(got) == same + 1:
+    extra = len(got) - len(expected)
+    if extra > 0 and got[extra:] == expected and same < len(expected):
+        return "something is sent that the client has not sent: an echo server greets nobody"
+    if same == len(expected) and extra > 0:
+        if extra == 1:
             return "one byte too many is sent: strlen() + 1 instead of the number of bytes read"
         return "the whole buffer is sent (sizeof?) instead of the number of bytes that read returned"
-    if same == len(got) and got and expected[same : same + 1] == b"\0":
-        return "the echo stops at a zero byte: the data is treated as a C string (strlen, %s)"
-    if same == len(got) and got.endswith(b"\n"):
-        return "the echo stops after a newline: it waits for whole lines, but bytes are not lines"
     if same < len(got) == len(expected):
         return "the bytes are changed on their way: a buffer is shared, or sent before it is filled"
+    if same < len(got):
+        return None
+    if ended:
+        return "the client is let go before all of it has come back" if got else None
+    if b"\0" in (expected[same : same + 1], got[-1:]):
+        return "the echo stops at a zero byte: the data is treated as a C string (strlen, %s)"
+    if got.endswith(b"\n"):
+        return "the echo stops after a newline: it waits for whole lines, but bytes are not lines"
+    if not got and all_read:
+        return "it reads, and waits for more than there is (a newline, a full buffer), or never writes"
     return None
 
 

@@ -95,7 +95,7 @@ class Grading:
         self.target, self.command = target, command
         self._only, self._progress = only, progress
         self.results: dict[str, CheckResult] = {}
-        self.never_listens = False
+        self.never_listens = self.interrupted = False
         self._sanitized: Future[None] | None = None
 
     @staticmethod
@@ -142,6 +142,9 @@ class Grading:
         about = (item.function.__doc__ or "").strip()  # type: ignore[attr-defined]
         id = f"{self.target.lesson.number}.{check.step}.{name}"
         return CheckResult(id, title, about, check.area, check.points)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._progress(self.results[nodeid].title)
@@ -231,7 +234,7 @@ def grade(
         for check in report.checks:
             check.status = Status.BLOCKED
             check.observed = f"{target.name} does not compile: {broken.splitlines()[0]}"
-    elif code == pytest.ExitCode.INTERRUPTED:
+    elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
         raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")

@@ -36,9 +36,8 @@ def read_regions(path: Path) -> dict[int, Region]:
         kind, step = mark[1], int(mark[2])
         if kind == "region" and opened:
             raise RegionError(f"{path}:{number}: step {step} begins inside step {opened[0]}")
-        if kind == "region" and step != len(regions) + 1:
-            wanted = len(regions) + 1
-            raise RegionError(f"{path}:{number}: step {step} stands where step {wanted} belongs")
+        if kind == "region" and regions and step <= max(regions):
+            raise RegionError(f"{path}:{number}: step {step} stands behind step {max(regions)}")
         if kind == "endregion" and (not opened or opened[0] != step):
             raise RegionError(f"{path}:{number}: step {step} ends here, but it did not begin")
         if kind == "region":
@@ -76,10 +75,12 @@ def assemble(frame: Path, other: Path, from_other: Collection[int], without: Col
 
 
 def main() -> int:
-    """regions.py FRAME OTHER FROM_OTHER WITHOUT OUT: steps as 3,4,5 or - for none."""
+    """regions.py FRAME OTHER FROM_OTHER WITHOUT OUT: steps as 3,4,5, - for none, all for OTHER's."""
     frame, other, from_other, without, out = sys.argv[1:]
-    steps = [[int(n) for n in text.split(",") if n != "-"] for text in (from_other, without)]
     try:
+        if from_other == "all":
+            from_other = ",".join(map(str, read_regions(Path(other)))) or "-"
+        steps = [[int(n) for n in text.split(",") if n != "-"] for text in (from_other, without)]
         Path(out).write_text(assemble(Path(frame), Path(other), *steps), encoding="utf-8")
     except RegionError as error:
         print(error, file=sys.stderr)

@@ -292,7 +292,14 @@ class Server:
 
     def stays(self) -> Outcome:
         """The listening process is still there."""
-        return Outcome(bool(procfs.descriptors(self.pid)), self.describe())
+        code = None if procfs.descriptors(self.pid) else self._wait_for_exit_code()
+        cause = diagnosis.exit_cause(code) if code else None
+        return Outcome(code is None, self.describe(), cause)
+
+    def _wait_for_exit_code(self) -> int:
+        """Of the program, which has just ended: the warden is about to say how."""
+        self.until(lambda: self.exit_code is not None, quiet=True)
+        return self.exit_code or 0
 
     def descriptors(self) -> dict[int, str]:
         return procfs.descriptors(self.pid)

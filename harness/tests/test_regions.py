@@ -38,7 +38,10 @@ def test_line_directives_point_to_where_the_code_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("// #region step-2\n// #endregion step-2\n", ":1: step 2 stands where step 1 belongs"),
+        (
+            "// #region step-2\n// #endregion step-2\n// #region step-1\n// #endregion step-1\n",
+            ":3: step 1 stands behind step 2",
+        ),
         ("// #region step-1\n", ":1: step 1 begins here and never ends"),
         ("// #endregion step-1\n", ":1: step 1 ends here, but it did not begin"),
         ("// #region step-1\n// #region step-2\n", ":2: step 2 begins inside step 1"),

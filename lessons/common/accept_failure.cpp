@@ -21,7 +21,6 @@ bool survive_accept_failure(int error) {
     case ECONNABORTED:
     case EHOSTDOWN:
     case EHOSTUNREACH:
-    case EINTR:
     case ENETDOWN:
     case ENETUNREACH:
     case ENONET:

@@ -3,7 +3,7 @@
 
 // True if the server should call accept() again after it failed with the errno `error`; false, with
 // a line on stderr, if that cannot succeed: the listener is unusable (EBADF, EINVAL, ENOTSOCK, …), or
-// this is no error of accept() at all.
+// this is no error of accept() at all. EINTR is none of these: nothing has failed (lesson 1, step 2).
 //
 // Most failures belong to one client that gave up early (ECONNABORTED) or to its network (man 2
 // accept, "Error handling"): ask again at once. When descriptors or memory ran out (EMFILE, ENFILE,
