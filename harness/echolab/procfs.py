@@ -17,16 +17,17 @@ _CALLS = {
     "x86_64": {
         0: "read", 1: "write", 7: "poll", 19: "readv", 20: "writev", 23: "select", 34: "pause",
         35: "nanosleep", 40: "sendfile", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg",
-        47: "recvmsg", 61: "wait4", 128: "rt_sigtimedwait", 130: "rt_sigsuspend", 202: "futex",
+        47: "recvmsg", 56: "clone", 57: "fork", 58: "vfork", 61: "wait4", 128: "rt_sigtimedwait", 130: "rt_sigsuspend", 202: "futex",
         230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll",
-        275: "splice", 281: "epoll_pwait", 288: "accept4", 441: "epoll_pwait2",
+        275: "splice", 281: "epoll_pwait", 288: "accept4",
+        435: "clone3", 441: "epoll_pwait2",
     },
     "aarch64": {
         22: "epoll_pwait", 63: "read", 64: "write", 65: "readv", 66: "writev", 71: "sendfile",
         72: "pselect6", 73: "ppoll", 76: "splice", 95: "waitid", 98: "futex", 101: "nanosleep",
         115: "clock_nanosleep", 133: "rt_sigsuspend", 137: "rt_sigtimedwait", 202: "accept",
-        206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4",
-        260: "wait4", 441: "epoll_pwait2",
+        206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 220: "clone",
+        242: "accept4", 260: "wait4", 435: "clone3", 441: "epoll_pwait2",
     },
 }  # fmt: skip
 _CALL_NAMES = _CALLS.get(platform.machine(), {})
@@ -34,6 +35,8 @@ _ON_A_DESCRIPTOR = {
     "read", "write", "readv", "writev", "accept", "accept4", "recvfrom", "sendto", "recvmsg",
     "sendmsg",
 }  # fmt: skip
+# Calls that the warden may be asked about, before they happen (warden/disturb.cpp).
+_ASKED_ABOUT = {"accept", "accept4", "clone", "clone3", "fork", "vfork"}
 # Calls without a time limit of their own.
 _ENDLESS = _ON_A_DESCRIPTOR | {"pause", "wait4", "waitid", "rt_sigsuspend", "sendfile", "splice"}
 # Where a time limit stands: the argument's index; a pointer (0: none) or milliseconds (-1: none).
@@ -128,10 +131,12 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
         before = _read(f"{directory}/schedstat").split()
         stat = _read(f"{directory}/stat").rpartition(")")[2].split()
         call = _call(directory)
+        asked = call[0] in _ASKED_ABOUT and "seccomp" in _read(f"{directory}/wchan")
         after = _read(f"{directory}/schedstat").split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state = stat[0] if before == after or stat[0] != "S" else "R"
+    # Who has run meanwhile was not asleep; nor is who waits for our own warden's answer (disturb.hpp).
+    state = "R" if stat[0] == "S" and (asked or before != after) else stat[0]
     name, arguments = call
     return int(stat[1]), Task(pid, tid, state, name, arguments, int(after[2]), int(after[0]))
 

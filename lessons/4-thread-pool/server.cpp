@@ -56,8 +56,8 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
 // TODO(step 3): start as many threads as we are asked for, or as many of them as there can be, and
 // say on stderr why there cannot be more. For now there is one, however many are wanted.
 bool Pool::start(int threads) {
-  const auto run = [](void* argument) -> void* {
-    const Pool& pool = *static_cast<Pool*>(argument);
+  const auto run = [](void* pointer) -> void* {
+    const Pool& pool = *static_cast<Pool*>(pointer);
     work(pool.queue_, pool.registry_);
     return nullptr;
   };
@@ -115,7 +115,7 @@ void end_stop_thread(pthread_t stop_thread) {}
 // nobody knows of a client but its worker.
 void ClientRegistry::enter(int client) {}
 void ClientRegistry::leave(int client) {}
-void ClientRegistry::shut_down(int how) {}
+void ClientRegistry::shut_down(int how) { how_ = how; }
 
 // TODO(step 5): wait for all threads, but not for ever.
 bool Pool::join_within(std::chrono::seconds limit) { return false; }

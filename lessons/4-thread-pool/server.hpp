@@ -47,6 +47,8 @@ class ClientQueue {
   }
 
  private:
+  bool full() const { return clients_.size() >= capacity_; }  // its caller holds the mutex
+
   const std::size_t capacity_;
   std::mutex mutex_;                   // guards all that follows
   std::condition_variable not_full_;   // a client has left the queue, or it was closed

@@ -267,14 +267,14 @@ TEST_CASE("push closes a client who comes after the end", "[step-1][close][fds]"
 }
 
 TEST_CASE("one thread gets from one other what that has pushed, in order", "[step-1][threads]") {
-  for (const std::size_t capacity : {1, 2, 10}) {
+  for (const unsigned capacity : {1U, 2U, 10U}) {
     Process process([&] { return hand_over(1, 1, capacity, 10 * 1000); });
     CHECK(process.result() == "as they came");
   }
 }
 
 TEST_CASE("many threads get from many others each client once", "[step-1][threads]") {
-  for (const std::size_t capacity : {1, 2, 10}) {
+  for (const unsigned capacity : {1U, 2U, 10U}) {
     Process process([&] { return hand_over(5, 3, capacity, 2 * 1000); });
     CHECK(process.result() == "as they came");
   }
@@ -560,6 +560,7 @@ TEST_CASE("SIGTERM wakes a server that waits for clients", "[step-5]") {
     pthread_t stop_thread;
     start_stop_thread(listener.get(), queue, stop_thread);
     const std::string failure = shown(accept_client(listener.get()));
+    end_stop_thread(stop_thread);
     return failure + (queue.closed() ? ", closed" : ", open");
   });
   REQUIRE(accepting.falls_asleep());
@@ -575,6 +576,7 @@ TEST_CASE("SIGTERM wakes a server that waits for room in the queue", "[step-5]")
     start_stop_thread(listener.get(), queue, stop_thread);
     std::string said;
     for (int turn = 0; turn < 2; ++turn) said += queue.push(unique_fd()) ? "y" : "n";
+    end_stop_thread(stop_thread);
     return said;
   });
   REQUIRE(pushing.falls_asleep());
@@ -591,7 +593,9 @@ TEST_CASE("SIGTERM is not missed by an accept that comes after it", "[step-5]") 
     ::kill(::getpid(), SIGTERM);
     eventually([&] { return queue.closed(); });
     ::kill(::getpid(), SIGTERM);  // nobody waits for the second, which must not end us
-    return shown(accept_client(listener.get()));
+    const std::string failure = shown(accept_client(listener.get()));
+    end_stop_thread(stop_thread);
+    return failure;
   });
   CHECK(accepting.result() == "-1 EINVAL");
 }

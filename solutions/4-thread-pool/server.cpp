@@ -24,7 +24,7 @@
 // may wake for no reason at all.
 bool ClientQueue::push(unique_fd client) {
   std::unique_lock lock(mutex_);
-  not_full_.wait(lock, [this] { return closed_ || clients_.size() < capacity_; });
+  not_full_.wait(lock, [this] { return closed_ || !full(); });
   if (closed_) return false;
   clients_.push_back(std::move(client));
   // One client, so one waiter is enough. Those who wait for room wait elsewhere: this one wake-up
@@ -75,8 +75,8 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
 bool Pool::start(int threads) {
   while (threads_.size() < static_cast<std::size_t>(threads)) {
     // The pool outlives its threads, so that its address will do as their argument.
-    const auto run = [](void* argument) -> void* {
-      const Pool& pool = *static_cast<Pool*>(argument);
+    const auto run = [](void* pointer) -> void* {
+      const Pool& pool = *static_cast<Pool*>(pointer);
       work(pool.queue_, pool.registry_);
       return nullptr;
     };
@@ -140,15 +140,15 @@ int serve(int listener, const Options& options) {
 // #region step-5
 namespace {
 
-struct Stop {
+struct StopArgument {
   int listener;
   ClientQueue& queue;
 };
 
 // A handler interrupts some thread anywhere, perhaps one that holds the mutex, and so may take none.
 // sigwait is an ordinary call that returns when the signal has come: no handler, and no EINTR.
-void* wait_for_sigterm(void* argument) {
-  const auto stop = std::unique_ptr<Stop>(static_cast<Stop*>(argument));
+void* wait_for_sigterm(void* pointer) {
+  const std::unique_ptr<StopArgument> argument(static_cast<StopArgument*>(pointer));
   sigset_t sigterm;
   ::sigemptyset(&sigterm);
   ::sigaddset(&sigterm, SIGTERM);
@@ -156,8 +156,8 @@ void* wait_for_sigterm(void* argument) {
   ::sigwait(&sigterm, &number);
   // In this order: whoever finds the listener shut down finds the queue closed. serve() may sleep in
   // push or in accept, and goes on to its end from either.
-  stop->queue.close();
-  ::shutdown(stop->listener, SHUT_RD);
+  argument->queue.close();
+  ::shutdown(argument->listener, SHUT_RD);
   return nullptr;
 }
 
@@ -172,14 +172,14 @@ bool start_stop_thread(int listener, ClientQueue& queue, pthread_t& stop_thread)
   ::sigaddset(&sigterm, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &sigterm, &before);
 
-  auto stop = std::make_unique<Stop>(listener, queue);
-  const int error = ::pthread_create(&stop_thread, nullptr, wait_for_sigterm, stop.get());
+  std::unique_ptr<StopArgument> argument(new StopArgument{listener, queue});
+  const int error = ::pthread_create(&stop_thread, nullptr, wait_for_sigterm, argument.get());
   if (error != 0) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);  // else nothing but SIGKILL would end us
     errno = error;
     return false;
   }
-  static_cast<void>(stop.release());
+  static_cast<void>(argument.release());
   return true;
 }
 
