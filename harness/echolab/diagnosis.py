@@ -64,7 +64,8 @@ def echo_cause(
     if same < len(got):
         return None
     if ended:
-        return "the client is let go before all of it has come back" if got else None
+        how = "" if ended == "end of file" else ", by a reset: closed with bytes unread, or SO_LINGER 0"
+        return f"the client is let go before all of it has come back{how}" if got else None
     if b"\0" in (expected[same : same + 1], got[-1:]):
         return "the echo stops at a zero byte: the data is treated as a C string (strlen, %s)"
     if got.endswith(b"\n"):

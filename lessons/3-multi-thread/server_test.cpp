@@ -28,10 +28,17 @@ std::string serve_with_slots(int listener, int slots) {
   return std::to_string(serve(listener, options));
 }
 
+// From here on, threads_of() counts what is ours: a sanitizer has added its threads to the first one.
+void start_counting() {
+  pid_t first = 0;
+  std::thread([&] { first = ::gettid(); }).join();
+  eventually([=] { return !std::filesystem::exists("/proc/self/task/" + std::to_string(first)); });
+}
+
 // In a process that accepts them, starts a thread for each of `clients` clients, and stays.
 std::string start_clients(int listener, int clients) {
   SlotTable& slots = lasting_table(clients);
-  threads_now();
+  start_counting();
   for (int turn = 0; turn < clients; ++turn) {
     start_client(slots, slots.take(), unique_fd(::accept(listener, nullptr, nullptr)));
   }
@@ -45,12 +52,6 @@ std::vector<pid_t> threads_of(pid_t id) {
     threads.push_back(std::stoi(entry.path().filename()));
   }
   return threads;
-}
-
-// How many threads this process has, from one on: sanitizers add their own to the first.
-std::size_t threads_now() {
-  std::thread([] {}).join();
-  return threads_of(::getpid()).size();
 }
 
 bool has_ended(std::size_t threads_before) {
@@ -167,7 +168,8 @@ TEST_CASE("start_client says when there is no thread, and lets its client go", "
 TEST_CASE("release_thread detaches a thread that runs", "[step-2]") {
   Process parent([] {
     std::atomic<bool> stay = true;
-    const auto before = threads_now();
+    start_counting();
+    const auto before = threads_of(::getpid()).size();
     const pthread_t thread = some_thread(stay);
     release_thread(thread);
     pthread_attr_t attributes;
@@ -184,11 +186,12 @@ TEST_CASE("release_thread detaches a thread that runs", "[step-2]") {
 
 TEST_CASE("release_thread frees the stack of a thread that has ended", "[step-2]") {
   Process parent([] {
+    start_counting();
     std::atomic<bool> stay = false;
     long before = 0;
     for (int turn = 0; turn < 60; ++turn) {
       if (turn == 10) before = mapped_kib();
-      const auto threads = threads_now();
+      const auto threads = threads_of(::getpid()).size();
       const pthread_t thread = some_thread(stay);
       if (!has_ended(threads)) return std::string("it does not end");
       release_thread(thread);
@@ -573,7 +576,8 @@ TEST_CASE("start_stop_thread has SIGTERM close the table and wake accept", "[ste
 TEST_CASE("end_stop_thread ends it though no SIGTERM has come", "[step-6]") {
   const unique_fd listener = loopback_listener();
   Process parent([&] {
-    const auto before = threads_now();
+    start_counting();
+    const auto before = threads_of(::getpid()).size();
     SlotTable slots(1);
     pthread_t stop_thread{};
     if (!start_stop_thread(listener.get(), slots, stop_thread)) return std::string("no thread");

@@ -1,6 +1,6 @@
 // A wrong server: POLLRDHUP counts as the loss of the client; what it still waits for is not sent.
 // fails: 1.5.after_a_half_close_everything_comes_back_then_the_end
-// cause: bytes are lost|half-close
+// cause: let go before all of it
 
 // #region step-5
 #include <poll.h>

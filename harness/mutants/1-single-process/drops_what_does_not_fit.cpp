@@ -1,6 +1,7 @@
 // A wrong server: it writes without blocking, and drops what finds no room.
 // fails: 1.4.eight_mib_reach_a_client_that_reads_late,
-// 1.4.a_signal_in_the_middle_of_a_write_loses_nothing
+//   1.4.a_signal_in_the_middle_of_a_write_loses_nothing,
+//   1.5.after_a_half_close_everything_comes_back_then_the_end
 // cause: the rest was dropped|part of the data was lost
 
 // #region step-4

@@ -8,7 +8,7 @@
 // 1.6.descriptors_do_not_pile_up, 1.6.a_reset_while_it_reads_costs_only_that_client,
 // 1.6.a_reset_while_it_writes_costs_only_that_client, 1.6.running_out_of_descriptors_is_survived,
 // 1.6.sigterm_ends_it_at_idle, 1.6.sigterm_ends_it_while_it_serves
-// cause: called on something else than the client
+// cause: something else than the client
 
 // #region step-6
 int serve(int listener, const Options&) {

@@ -1,6 +1,6 @@
 // A wrong server: a reset while it reads counts as a failure of the server.
 // fails: 1.6.a_reset_while_it_reads_costs_only_that_client
-// cause: end(s|ed) (the server|it)|exit
+// cause: a read that fails
 
 // #region step-3
 #include <cstdio>

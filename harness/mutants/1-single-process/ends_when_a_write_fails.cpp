@@ -1,6 +1,6 @@
 // A wrong server: a client that is gone counts as a failure of the server.
 // fails: 1.6.a_reset_while_it_writes_costs_only_that_client
-// cause: end(s|ed) (the server|it)|exit
+// cause: a write that fails
 
 // #region step-4
 #include <cstdio>

@@ -3,7 +3,7 @@
 // 1.4.eight_mib_reach_a_client_that_reads_late,
 // 1.4.a_signal_in_the_middle_of_a_write_loses_nothing,
 // 1.5.after_a_half_close_everything_comes_back_then_the_end
-// cause: let go|ended|first message
+// cause: lets the client go after its first
 
 // #region step-5
 std::uint64_t echo_client(int client) {

@@ -2,7 +2,7 @@
 // fails: 1.5.after_a_half_close_everything_comes_back_then_the_end,
 // 1.6.a_reset_while_it_reads_costs_only_that_client,
 // 1.6.a_reset_while_it_writes_costs_only_that_client, 1.6.running_out_of_descriptors_is_survived
-// cause: reset
+// cause: let go before all of it has come back.*reset
 
 // #region step-6
 int serve(int listener, const Options&) {
