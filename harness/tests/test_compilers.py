@@ -1,6 +1,7 @@
 """Everything compiles without a warning with the other compiler as well."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -19,10 +20,12 @@ def test_clang_finds_nothing_to_warn_about() -> None:
         pytest.skip("clang++ is not installed")
     build.build(build.WARDEN)
     entries = json.loads((build.DIRECTORY / "compile_commands.json").read_text(encoding="utf-8"))
-    wanted = [e for e in entries if e["file"].startswith("../") and not e["file"].endswith(SKIPPED)]
-    assert wanted
-    with ThreadPoolExecutor() as pool:
-        said = list(pool.map(syntax_errors, wanted))
+    # Each file once, with the flags of one of the programs that it is part of.
+    wanted = {e["file"]: e for e in entries if e["file"].startswith("../")}
+    chosen = [entry for file, entry in wanted.items() if not file.endswith(SKIPPED)]
+    assert chosen
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = list(pool.map(syntax_errors, chosen))
     assert [text for text in said if text] == []
 
 

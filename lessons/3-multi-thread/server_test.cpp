@@ -38,7 +38,6 @@ void start_counting() {
 // In a process that accepts them, starts a thread for each of `clients` clients, and stays.
 std::string start_clients(int listener, int clients) {
   SlotTable& slots = lasting_table(clients);
-  start_counting();
   for (int turn = 0; turn < clients; ++turn) {
     start_client(slots, slots.take(), unique_fd(::accept(listener, nullptr, nullptr)));
   }
@@ -104,8 +103,9 @@ bool command(int fd, char what) { return echoes(fd, {&what, 1}); }
 
 TEST_CASE("start_client echoes in a thread of its own, in the same process", "[step-1]") {
   const unique_fd listener = loopback_listener();
-  Process parent([&] { return start_clients(listener.get(), 1); });
-  REQUIRE(parent.falls_asleep());
+  Process parent([&] { return start_clients(listener.get(), 2); });
+  const unique_fd first = connect_to(listener.get());
+  REQUIRE(echoes(first.get(), "hello"));
   const auto before = threads_of(parent.id()).size();
   const unique_fd client = connect_to(listener.get());
   REQUIRE(echoes(client.get(), every_byte(100 * 1000)));
@@ -138,7 +138,8 @@ TEST_CASE("start_client gives each thread the client that is its own", "[step-1]
 TEST_CASE("start_client's thread closes its client when that has left, and ends", "[step-1][fds]") {
   const unique_fd listener = loopback_listener();
   Process parent([&] { return start_clients(listener.get(), 2); });
-  REQUIRE(parent.falls_asleep());
+  const unique_fd stays = connect_to(listener.get());
+  REQUIRE(echoes(stays.get(), "hello"));
   const auto threads = threads_of(parent.id()).size();
   const auto descriptors = open_descriptors(parent.id());
   const unique_fd client = connect_to(listener.get());
