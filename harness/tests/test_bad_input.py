@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -79,7 +80,7 @@ def test_gigabytes_of_output_are_bounded(warden: Path) -> None:
 def test_what_ignores_sigterm_and_calls_setsid_is_gone_afterwards(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
     report = grade_command(f"{ECHO} --stubborn --daemons 3 {{port}} {mark}", "1.6")
-    assert [c.id for c in report.having(Status.FAIL)] == ["1.6.sigterm_ends_it_while_it_serves"]
+    assert {c.area for c in report.having(Status.FAIL)} == {"shutdown"}
     assert not running_with(mark)
 
 
@@ -148,7 +149,7 @@ def test_a_server_that_does_not_compile_shows_the_compilers_message(
     done = lab("check", "1")
     assert done.returncode == 1
     assert f"lessons/1-single-process/server.cpp:{line}:13: error: " in done.stdout
-    assert "22 could not be tried" in done.stdout
+    assert re.search(r"0 of 100 points, \d+ could not be tried", done.stdout)
 
 
 def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_lesson: Path) -> None:

@@ -119,7 +119,7 @@ int serve(int listener, const Options& options) {
     unique_fd client(accept_client(listener));
     const int error = errno;
     if (client) {
-      queue.push(std::move(client));
+      queue.push(std::move(client));  // in vain after a stop: accept fails next
     } else if (queue.closed() || !survive_accept_failure(error)) {
       break;
     }
