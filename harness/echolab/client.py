@@ -287,9 +287,8 @@ class Client:
         observed = diagnosis.difference(data, got)
         all_read = self.is_accepted() and self.is_waited_for()
         cause = diagnosis.echo_cause(data, got, ended=self._ended, all_read=all_read)
-        if self._ended and self._server.until(self._server.has_ended, quiet=True):
-            ending = f"{ending}; {self._server.describe()}"
-            cause = diagnosis.exit_cause(self._server.exit_code or 0) or cause
+        if self._ended and not (staying := self._server.stays()):
+            ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
         if unsent:
             observed += f"; {unsent:,} bytes could not even be sent"
         if ending:
