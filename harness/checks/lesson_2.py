@@ -112,7 +112,13 @@ def a_client_sees_the_end_when_its_process_is_killed(server: Server, connect: Co
         "another process still holds its descriptor",
     )
     expect(other.echoes(b"still here?"), "the other client is still served", "it was lost too")
-    expect_service(connect, "after a child was killed")
+    cause = "the end of a child ends the server"
+    behaviour.expect_it_stays(server, "after a child was killed", cause)
+    expect(
+        connect().echoes(b"hello"),
+        "a new client is served after a child was killed",
+        "whoever reaps that child waits for those that live as well: pass WNOHANG to waitpid",
+    )
 
 
 @check(step=1, area="fds", points=3)
@@ -180,11 +186,8 @@ def reaping_does_not_wait_for_the_living(server: Server, connect: Connect) -> No
 def a_signal_while_it_waits_for_clients_does_no_harm(server: Server, connect: Connect) -> None:
     """accept that a signal handler interrupts fails with EINTR; the next client is served all the same."""
     server.interrupt(server.pid)
-    expect(
-        server.stays(),
-        "the server goes on after a signal",
-        "EINTR is taken for a failure of the listener: call accept again",
-    )
+    cause = "EINTR is taken for a failure of the listener: call accept again"
+    behaviour.expect_it_stays(server, "after a signal", cause)
     expect_service(connect, "after a signal")
 
 
@@ -339,6 +342,7 @@ def end_together(server: Server, connect: Connect, number: int) -> None:
     server.settle()
     before = len(server.living())
     crowd = [connect_and_hold(connect) for _ in range(number)]
+    server.settle()
     with server.paused():
         for client in crowd:
             client.leave()
@@ -360,7 +364,7 @@ def expect_no_zombies(server: Server, cause: str) -> None:
     left = len(server.zombies())
     zombies = "1 zombie" if left == 1 else f"{left} zombies"
     expect(Outcome(reaped.ok, f"{zombies}; {reaped.observed}"), "no zombie is left", cause)
-    expect(server.stays(), "the server goes on", "the server was lost when a child ended")
+    behaviour.expect_it_stays(server, "when a child has ended", "the end of a child ends the server")
 
 
 def why_port_is_taken(server: Server) -> str | None:

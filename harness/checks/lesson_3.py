@@ -212,6 +212,7 @@ def a_failed_accept_costs_no_slot(new_server: NewServer) -> None:
     """With one slot, accept fails with ECONNABORTED; the next clients are served all the same."""
     server = behaviour.started(new_server, slots=1, disturb=True)
     behaviour.expect_new_client(server, "at first")
+    server.settle()
     with server.failing("accept", errno.ECONNABORTED):
         behaviour.expect_new_client(server, "while accept is about to fail")
     for _ in range(2):

@@ -282,7 +282,9 @@ class Client:
         if got == data:
             return Outcome(True)
         if not self.is_accepted():
-            cause = None if any(c.was_served for c in self._server.clients) else _NOBODY_ACCEPTED
+            others = [c for c in self._server.clients if c is not self]
+            known = any(c.was_served or c.server_inode() for c in others)
+            cause = None if known else _NOBODY_ACCEPTED
             return Outcome(False, f"this client was never accepted: {ending}", cause)
         observed = diagnosis.difference(data, got)
         all_read = self.is_accepted() and self.is_waited_for()

@@ -330,9 +330,11 @@ class Server:
         return [process.pid for process in self.processes() if not process.zombie]
 
     def serving(self, client: Client) -> int:
-        """The process that holds the server's end of the connection: the last that got it."""
+        """The process that serves the client: of those that hold the server's end of the connection
+        the first below the listening one. Children that are born later may hold a leak of it."""
         holders = self.holders(client)
-        return holders[-1] if holders else self.pid
+        below = [pid for pid in holders if pid != self.pid]
+        return below[0] if below else self.pid
 
     def holders(self, client: Client) -> list[int]:
         """Every process that holds the server's end of the connection, parents first."""

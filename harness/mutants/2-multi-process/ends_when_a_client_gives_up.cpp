@@ -1,6 +1,6 @@
 // A wrong server: accept that fails with ECONNABORTED ends the whole server.
 // fails: 2.5.a_client_that_gave_up_early_is_survived
-// cause: one client's
+// cause: one client's|failure that passes
 
 // #region step-5
 int serve(int listener, const Options&) {

@@ -2,25 +2,31 @@
 // fails: 2.5.a_failed_fork_costs_only_that_client, 2.5.a_failed_fork_leaves_nobody_waiting
 // cause: failure that passes must not end the server
 
-// #region step-5
-int serve(int listener, const Options&) {
-  if (!install_sigchld_handler() || !install_stop_handler(listener)) return 1;
-  std::vector<pid_t> children;
-  for (;;) {
-    unique_fd client(next_client(listener));
-    const int error = errno;
-    reap_children();
-    if (stop_requested || (!client && error == EINTR)) break;
-    if (!client) {
-      if (!survive_accept_failure(error)) return 1;
-      continue;
-    }
-    const pid_t child = start_child(listener, std::move(client));
-    if (child < 0) return 1;
-    std::erase_if(children, [](pid_t pid) { return ::kill(pid, 0) != 0; });
-    if (child > 0) children.push_back(child);
+// #region step-1
+pid_t start_child(int listener, unique_fd client) {
+  sigset_t sigterm, before;
+  ::sigemptyset(&sigterm);
+  ::sigaddset(&sigterm, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &sigterm, &before);
+
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGCHLD, SIG_DFL);
+    ::signal(SIGTERM, SIG_DFL);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    ::close(listener);
+    echo_client(client.get());
+    ::_exit(0);
   }
-  stop_children(children);
-  return 0;
+
+  const int error = errno;
+  if (child < 0) {
+    std::perror("fork");
+    ::_exit(1);
+  }
+  client.reset();
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return child;
 }
-// #endregion step-5
+// #endregion step-1

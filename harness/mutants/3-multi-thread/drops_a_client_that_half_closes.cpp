@@ -1,0 +1,47 @@
+// A wrong server: POLLRDHUP counts as the loss of the client; what it still waits for is not sent.
+// fails: 3.1.after_a_half_close_everything_comes_back_then_the_end
+// cause: let go
+
+// #region step-1
+#include <poll.h>
+
+namespace {
+
+struct ClientArgument {
+  SlotTable& slots;
+  int slot;
+  unique_fd client;
+};
+
+void* serve_client(void* pointer) {
+  const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
+  argument->slots.occupy(argument->slot, argument->client.get());
+  char data[4096];
+  for (;;) {
+    pollfd wait{argument->client.get(), POLLIN | POLLRDHUP, 0};
+    ::poll(&wait, 1, -1);
+    if (wait.revents & POLLRDHUP) break;
+    const ssize_t count = read_some(argument->client.get(), data, sizeof data);
+    if (count <= 0) break;
+    if (!write_all(argument->client.get(), data, static_cast<std::size_t>(count))) break;
+  }
+  argument->slots.give_back(argument->slot);
+  return nullptr;
+}
+
+}  // namespace
+
+bool start_client(SlotTable& slots, int slot, unique_fd client) {
+  std::unique_ptr<ClientArgument> argument(new ClientArgument{slots, slot, std::move(client)});
+  pthread_t thread;
+  const int error = ::pthread_create(&thread, nullptr, serve_client, argument.get());
+  if (error != 0) {
+    argument.reset();
+    errno = error;
+    return false;
+  }
+  static_cast<void>(argument.release());
+  release_thread(thread);
+  return true;
+}
+// #endregion step-1

@@ -1,0 +1,29 @@
+// A wrong server: EMFILE ends it, although descriptors may be had again at any moment.
+// fails: 3.5.running_out_of_descriptors_is_survived
+// cause: a failure of accept ends the whole server
+
+// #region step-5
+int serve(int listener, const Options& options) {
+  SlotTable slots(options.slots);
+  pthread_t stop_thread{};
+  if (!start_stop_thread(listener, slots, stop_thread)) return 1;
+  int status = 0;
+  for (;;) {
+    const int slot = slots.take();
+    if (slot < 0) break;
+    unique_fd client(accept_client(listener));
+    if (!client) {
+      const int error = errno;
+      slots.give_back(slot);
+      if (slots.closed()) break;
+      if (error != EMFILE && survive_accept_failure(error)) continue;
+      status = 1;
+      break;
+    }
+    if (!start_client(slots, slot, std::move(client))) slots.give_back(slot);
+  }
+  end_stop_thread(stop_thread);
+  slots.wait_until_empty();
+  return status;
+}
+// #endregion step-5

@@ -1,0 +1,24 @@
+// A wrong server: it looks for a slot every second, and lets clients wait for that.
+// fails: 3.3.waiting_for_a_slot_takes_no_processor_time
+// cause: clock|sleep
+
+// #region step-3
+#include <unistd.h>
+
+int SlotTable::take() {
+  for (;; ::sleep(1)) {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return -1;
+    const auto free = std::ranges::find(slots_, false, &Slot::taken);
+    if (free == slots_.end()) continue;
+    free->taken = true;
+    return static_cast<int>(free - slots_.begin());
+  }
+}
+
+void SlotTable::occupy(int slot, int client) {
+  const std::scoped_lock lock(mutex_);
+  slots_[static_cast<std::size_t>(slot)].client = client;
+  if (closed_) ::shutdown(client, SHUT_RD);
+}
+// #endregion step-3

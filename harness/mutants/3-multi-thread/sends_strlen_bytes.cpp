@@ -1,0 +1,44 @@
+// A wrong server: a thread takes what it has read for a C string, which ends at a zero byte.
+// fails: 3.1.every_byte_value_comes_back, 3.1.eight_mib_reach_a_client_that_reads_late,
+// 3.1.after_a_half_close_everything_comes_back_then_the_end
+// cause: C string
+
+// #region step-1
+namespace {
+
+struct ClientArgument {
+  SlotTable& slots;
+  int slot;
+  unique_fd client;
+};
+
+void* serve_client(void* pointer) {
+  const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
+  argument->slots.occupy(argument->slot, argument->client.get());
+  char data[4097];
+  for (;;) {
+    const ssize_t count = read_some(argument->client.get(), data, sizeof data - 1);
+    if (count <= 0) break;
+    data[count] = '\0';
+    if (!write_all(argument->client.get(), data, std::strlen(data))) break;
+  }
+  argument->slots.give_back(argument->slot);
+  return nullptr;
+}
+
+}  // namespace
+
+bool start_client(SlotTable& slots, int slot, unique_fd client) {
+  std::unique_ptr<ClientArgument> argument(new ClientArgument{slots, slot, std::move(client)});
+  pthread_t thread;
+  const int error = ::pthread_create(&thread, nullptr, serve_client, argument.get());
+  if (error != 0) {
+    argument.reset();
+    errno = error;
+    return false;
+  }
+  static_cast<void>(argument.release());
+  release_thread(thread);
+  return true;
+}
+// #endregion step-1

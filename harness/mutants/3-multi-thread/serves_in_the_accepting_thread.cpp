@@ -1,0 +1,18 @@
+// A wrong server: whoever accepts serves the client, too.
+// fails: 3.1.a_silent_client_holds_nobody_up,
+// 3.1.sixty_four_clients_at_once_each_get_their_own_bytes,
+// 3.1.all_clients_are_served_by_one_process, 3.1.a_signal_does_no_harm,
+// 3.2.threads_end_with_their_clients, 3.3.one_client_too_many_waits,
+// 3.3.waiting_for_a_slot_takes_no_processor_time, 3.4.who_waits_is_served_when_another_leaves,
+// 3.5.a_failed_thread_costs_only_that_client, 3.6.sigterm_lets_clients_go_in_order,
+// 3.6.sigterm_ends_it_while_it_waits_for_a_slot
+// cause: whoever accepts serves the client himself|accepts no client
+
+// #region step-1
+bool start_client(SlotTable& slots, int slot, unique_fd client) {
+  slots.occupy(slot, client.get());
+  echo_client(client.get());
+  slots.give_back(slot);
+  return true;
+}
+// #endregion step-1

@@ -1,0 +1,9 @@
+// A wrong server: a slot is given back without the mutex, while others look at the table.
+// fails: ?
+
+// #region step-4
+void SlotTable::give_back(int slot) {
+  slots_[static_cast<std::size_t>(slot)] = Slot();
+  changed_.notify_one();
+}
+// #endregion step-4

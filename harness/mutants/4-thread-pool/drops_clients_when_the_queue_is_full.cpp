@@ -1,0 +1,30 @@
+// A wrong server: who finds the queue full is turned away.
+// fails: 4.4.nobody_is_lost_when_many_come_at_once
+// cause: dropped when the queue is full
+
+// #region step-1
+bool ClientQueue::push(unique_fd client) {
+  std::unique_lock lock(mutex_);
+  if (closed_ || clients_.size() >= capacity_) return false;
+  clients_.push_back(std::move(client));
+  not_empty_.notify_one();
+  return true;
+}
+
+unique_fd ClientQueue::pop() {
+  std::unique_lock lock(mutex_);
+  not_empty_.wait(lock, [this] { return closed_ || !clients_.empty(); });
+  if (clients_.empty()) return unique_fd();
+  unique_fd client = std::move(clients_.front());
+  clients_.pop_front();
+  not_full_.notify_one();
+  return client;
+}
+
+void ClientQueue::close() {
+  const std::scoped_lock lock(mutex_);
+  closed_ = true;
+  not_full_.notify_all();
+  not_empty_.notify_all();
+}
+// #endregion step-1

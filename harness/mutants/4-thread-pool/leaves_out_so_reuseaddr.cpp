@@ -1,0 +1,33 @@
+// A wrong server: setsockopt does nothing, so that the listener lacks SO_REUSEADDR.
+// fails: 4.1.it_starts_again_at_once_on_the_port_it_just_used
+// cause: SO_REUSEADDR
+
+// #region step-4
+extern "C" int setsockopt(int, int, int, const void*, socklen_t) noexcept { return 0; }
+
+int serve(int listener, const Options& options) {
+  ClientQueue queue(static_cast<std::size_t>(options.threads));
+  ClientRegistry registry;
+  Pool pool(queue, registry);
+  pthread_t stop_thread{};
+  if (!start_stop_thread(listener, queue, stop_thread)) return 1;
+  if (!pool.start(options.threads)) return 1;
+  for (;;) {
+    unique_fd client(accept_client(listener));
+    const int error = errno;
+    if (client) {
+      queue.push(std::move(client));
+    } else if (queue.closed() || !survive_accept_failure(error)) {
+      break;
+    }
+  }
+  const int status = queue.closed() ? 0 : 1;
+
+  queue.close();
+  registry.shut_down(SHUT_RD);
+  if (!pool.join_within(grace)) registry.shut_down(SHUT_RDWR);
+  pool.join();
+  end_stop_thread(stop_thread);
+  return status;
+}
+// #endregion step-4
