@@ -89,9 +89,13 @@ LESSONS = sorted({mutant.lesson for mutant in MUTANTS}, key=lambda lesson: lesso
 
 
 @pytest.fixture(scope="session")
-def built() -> None:
-    """All of them, built in one go."""
-    build.build(*(server.binary for server in MUTANTS + STYLES if server.binary))
+def built(request: pytest.FixtureRequest) -> None:
+    """All that are to be graded, built in one go."""
+    params = [v for i in request.session.items for v in getattr(i, "callspec").params.values()]
+    lessons = {value for value in params if isinstance(value, Lesson)}
+    servers = {value for value in params if isinstance(value, Known)}
+    servers |= {mutant for mutant in MUTANTS if mutant.lesson in lessons}
+    build.build(*{server.binary for server in servers if server.binary})
 
 
 @cache
