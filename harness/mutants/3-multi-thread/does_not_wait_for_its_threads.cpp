@@ -1,5 +1,6 @@
 // A wrong server: serve() returns while clients' threads use the table, which ends with it.
 // fails: ?
+// cause: data race
 
 // #region step-6
 namespace {

@@ -1,5 +1,6 @@
 // A wrong server: a slot is given back without the mutex, while others look at the table.
 // fails: ?
+// cause: data race
 
 // #region step-4
 void SlotTable::give_back(int slot) {

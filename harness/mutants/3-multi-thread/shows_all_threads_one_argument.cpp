@@ -1,6 +1,7 @@
 // A wrong server: all threads are given the address of one variable; who looks at it late finds
 // the next client there.
 // fails: ?
+// cause: data race
 
 // #region step-1
 namespace {

@@ -1,7 +1,7 @@
 // A wrong server: between its look at the table and its sleep a slot may become free; that wake-up
 // is lost.
-// fails: 3.4.nobody_is_lost_when_twice_as_many_come_at_once
-// cause: a wake-up is lost
+// fails: ?
+// cause: wake-up is lost
 
 // #region step-3
 int SlotTable::take() {

@@ -1,5 +1,5 @@
 // A wrong server: it looks for a slot again and again, without a rest.
-// fails: 3.3.waiting_for_a_slot_takes_no_processor_time, 3.5.a_failed_thread_leaves_nobody_waiting
+// fails: 3.3.waiting_for_a_slot_takes_no_processor_time
 // cause: a loop runs on where it should block
 
 // #region step-3

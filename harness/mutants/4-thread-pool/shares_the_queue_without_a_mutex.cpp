@@ -1,5 +1,6 @@
 // A wrong server: push does not take the mutex, while workers look into the queue.
 // fails: ?
+// cause: data race
 
 // #region step-1
 bool ClientQueue::push(unique_fd client) {

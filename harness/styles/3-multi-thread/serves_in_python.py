@@ -30,12 +30,19 @@ def next_client(listener: socket.socket) -> socket.socket:
                 time.sleep(0.1)
 
 
+def end_on_sigterm() -> None:
+    # A handler runs in main() only when accept returns; one that comes just before it waits with it.
+    signal.sigwait({signal.SIGTERM})
+    os._exit(0)
+
+
 def main() -> None:
     try:
         listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
     except OSError as error:
         sys.exit(f"port {sys.argv[1]}: {error.strerror}")
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=end_on_sigterm, daemon=True).start()
     while True:
         slots.acquire()
         client = next_client(listener)

@@ -19,13 +19,20 @@ def serve(client: socket.socket) -> None:
             pass  # this client is lost, nobody else
 
 
+def end_on_sigterm() -> None:
+    # A handler runs in main() only when accept returns; one that comes just before it waits with it.
+    signal.sigwait({signal.SIGTERM})
+    os._exit(0)
+
+
 def main() -> None:
     threads = int(sys.argv[2])
     try:
         listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
     except OSError as error:
         sys.exit(f"port {sys.argv[1]}: {error.strerror}")
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=end_on_sigterm, daemon=True).start()
     pool = ThreadPoolExecutor(threads)
     # It starts a thread only when a task finds none idle: as many tasks as threads, that meet.
     everybody = threading.Barrier(threads + 1)
