@@ -1,6 +1,6 @@
 // A wrong server: a child that a signal has killed ends the whole server.
 // fails: 2.1.a_client_sees_the_end_when_its_process_is_killed
-// cause: nobody listens any more
+// cause: the end of a child ends the server
 
 // #region step-2
 void reap_children() {
