@@ -6,10 +6,15 @@ from typing import NoReturn, Optional
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from echolab import build, course
 from echolab.grading import Interrupted, Target, grade
+from echolab.known import catalogue
+from echolab.prove import Proof
+from echolab.prove import prove as prove_all
 from echolab.report import Report, Status, json, terminal
+from echolab.report import proof as proof_table
 from echolab.server import Command, CommandError
 from echolab.verdict import GraderTrouble
 
@@ -117,6 +122,47 @@ def _write(path: Path, text: str) -> None:
 def _leave(code: int, message: str) -> NoReturn:
     print(f"lab: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+@app.command()
+def prove(
+    names: Optional[list[str]] = typer.Argument(
+        None, metavar="[NAME…]", help="Only the servers whose name contains one of these: 2- forks."
+    ),
+    runs: int = typer.Option(1, metavar="N", min=1, help="Grade each server so often."),
+    jobs: int = typer.Option(0, metavar="N", min=0, help="So many at a time; 0: one a processor."),
+    stress: Optional[str] = typer.Option(
+        None, metavar="busy|half", help="With every processor busy, or with half of one for all."
+    ),
+    markdown: Optional[Path] = typer.Option(
+        None, metavar="FILE", help="Write the table as Markdown too."
+    ),
+) -> None:
+    """Grade the grader: every wrong server has to fail for its reason, every right one to pass."""
+    if stress not in (None, "busy", "half"):
+        _leave(USAGE, f"--stress {stress}: it is busy or half")
+    chosen = [s for s in catalogue() if not names or any(name in s.id for name in names)]
+    if not chosen:
+        _leave(USAGE, f"no server's name contains {' or '.join(names or [])}")
+    console = Console(highlight=False)
+    try:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("building", total=runs * len(chosen))
+
+            def done(proof: Proof) -> None:
+                bar.update(task, advance=1, description=proof.server.id)
+                if not proof.is_right:
+                    bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
+
+            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, done=done)
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    except (GraderTrouble, build.CompileError) as error:
+        _leave(TROUBLE, str(error))
+    proof_table.write(proofs, console)
+    if markdown:
+        _write(markdown, proof_table.markdown(proofs))
+    raise typer.Exit(0 if all(proof.is_right for proof in proofs) else FAILED)
 
 
 @app.command()

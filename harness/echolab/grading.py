@@ -25,16 +25,32 @@ from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 # Words that a function's name cannot spell as they are written.
 _SPELT = {"sigterm": "SIGTERM", "sigchld": "SIGCHLD", "eintr": "EINTR", "mib": "MiB"}
 _LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that does nothing else
+# The checks for which a server has to be built with a sanitizer.
+SANITIZERS = ("tsan", "asan")
+NEED_SANITIZER = (
+    "no_two_threads_meet_in_the_same_memory",
+    "nothing_is_read_or_written_out_of_bounds",
+)
 CHECKS = ROOT / "harness" / "checks"
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is graded: a lesson's own server or, with `command`, any program."""
+    """What is graded: a lesson's own server or, with `command`, any program.
+
+    Of a program, `sanitized` says where it is when built with "tsan" or "asan", if it can be.
+    """
 
     lesson: Lesson
     solutions: bool = False
     command: Command | None = None
+    sanitized: Callable[[str], Path] | None = None
+
+    def sanitized_binary(self, name: str) -> Path | None:
+        """Where the server is that is built with the sanitizer "tsan" or "asan", if it can be."""
+        if self.command:
+            return self.sanitized(name) if self.sanitized else None
+        return build.sanitized(self.lesson, self.solutions, name)
 
     @property
     def name(self) -> str:
@@ -107,7 +123,8 @@ class Grading:
         return True if collection_path.suffix == ".py" and collection_path.name != wanted else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self.target.command:
+        binaries = [self.target.sanitized_binary(name) for name in SANITIZERS]
+        if None in binaries:
             items[:] = [item for item in items if not self.check_of(item).needs_source]
         if self._only:
             items[:] = [i for i in items if self.check_of(i).step == self._only.number]
@@ -117,22 +134,18 @@ class Grading:
         if any(self.check_of(item).needs_source for item in items):
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
-            self._sanitized = ThreadPoolExecutor(1).submit(
-                build.build, *(self._sanitized_binary(name) for name in ("tsan", "asan"))
-            )
-
-    def _sanitized_binary(self, sanitizer: str) -> Path:
-        return build.sanitized(self.target.lesson, self.target.solutions, sanitizer)
+            self._sanitized = ThreadPoolExecutor(1).submit(build.build, *filter(None, binaries))
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
-        assert self._sanitized
+        binary = self.target.sanitized_binary(sanitizer)
+        assert self._sanitized and binary
         try:
             self._sanitized.result()
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
-        own = own_command(self._sanitized_binary(sanitizer), self.target.lesson)
+        own = own_command(binary, self.target.lesson)
         return Command(("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *own))
 
     def _blank(self, item: pytest.Item) -> CheckResult:
