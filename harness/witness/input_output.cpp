@@ -1,9 +1,12 @@
 // Sockets and bytes: the calls of man 2 socket, bind, listen, accept, read, write, close and their kin.
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
 
 #include "wrap.hpp"
 
@@ -37,6 +40,9 @@ NEXT(send)
 NEXT(sendto)
 NEXT(sendmsg)
 NEXT(close)
+NEXT(open64)
+NEXT(dup)
+NEXT(dup2)
 NEXT(shutdown)
 NEXT(__read_chk)
 NEXT(__recv_chk)
@@ -44,6 +50,15 @@ NEXT(__recvfrom_chk)
 
 About about(Call call, int fd, std::size_t size, int flags = 0) {
   return {call, fd, static_cast<long>(size), flags};
+}
+
+// Of an IPv4 address: the port and the host, as numbers of this machine.
+About about(Call call, int fd, const sockaddr* address, socklen_t size) {
+  if (address == nullptr || size < sizeof(sockaddr_in) || address->sa_family != AF_INET) {
+    return {call, fd};
+  }
+  const auto& internet = reinterpret_cast<const sockaddr_in&>(*address);
+  return {call, fd, ntohs(internet.sin_port), ntohl(internet.sin_addr.s_addr)};
 }
 
 }  // namespace
@@ -59,7 +74,7 @@ VISIBLE int setsockopt(int fd, int level, int option, const void* value, socklen
 }
 
 VISIBLE int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
-  return observed({Call::k_bind, fd}, HERE,
+  return observed(about(Call::k_bind, fd, address, size), HERE,
                   [&](std::size_t) { return next_bind(fd, address, size); });
 }
 
@@ -79,7 +94,7 @@ VISIBLE int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
 }
 
 VISIBLE int connect(int fd, const sockaddr* address, socklen_t size) {
-  return observed({Call::k_connect, fd}, HERE,
+  return observed(about(Call::k_connect, fd, address, size), HERE,
                   [&](std::size_t) { return next_connect(fd, address, size); });
 }
 
@@ -160,6 +175,36 @@ VISIBLE ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 
 VISIBLE int close(int fd) {
   return observed({Call::k_close, fd}, HERE, [&](std::size_t) { return next_close(fd); });
+}
+
+// On these machines a file's offset has 64 bits, whatever a program has asked for.
+VISIBLE int open64(const char* path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  const unsigned mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(rest, unsigned) : 0;
+  va_end(rest);
+  return observed({Call::k_open, -1, flags}, HERE,
+                  [&](std::size_t) { return next_open64(path, flags, mode); });
+}
+
+// The name without 64, which the headers give to open64 here; and the fortified ones.
+extern "C" [[gnu::alias("open64"), gnu::visibility("default"), gnu::nonnull(1)]] int plain_open(
+    const char*, int, ...) __asm__("open");
+
+VISIBLE int __open64_2(const char* path, int flags) {
+  return observed({Call::k_open, -1, flags}, HERE,
+                  [&](std::size_t) { return next_open64(path, flags, 0U); });
+}
+
+extern "C" [[gnu::alias("__open64_2"), gnu::visibility("default")]] int __open_2(const char*, int);
+
+VISIBLE int dup(int fd) noexcept {
+  return observed({Call::k_dup, fd}, HERE, [&](std::size_t) { return next_dup(fd); });
+}
+
+VISIBLE int dup2(int fd, int wanted) noexcept {
+  return observed({Call::k_dup2, fd, wanted}, HERE,
+                  [&](std::size_t) { return next_dup2(fd, wanted); });
 }
 
 VISIBLE int shutdown(int fd, int how) noexcept {
