@@ -62,15 +62,17 @@ def check(
     ),
 ) -> None:
     """Build and grade your lessons."""
-    files = {json_file: json.write, junit_file: junit.write}
+    files = [(json_file, json.write), (junit_file, junit.write)]
     if html_file:
         _need_jinja2("--html")
         from echolab.report import html
 
-        files[html_file] = html.write
-    files = {path: write for path, write in files.items() if path}
-    _refuse_unwritable(*files)
-    to_stdout = output.STDOUT in files
+        files.append((html_file, html.write))
+    wanted = {path: write for path, write in files if path}
+    if len(wanted) < sum(path is not None for path, _ in files):
+        _leave(USAGE, "each report needs a file of its own")
+    _refuse_unwritable(*wanted)
+    to_stdout = output.STDOUT in wanted
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=False)
     try:
         targets = _targets(lesson, solutions, server, port)
@@ -92,7 +94,7 @@ def check(
         _leave(INTERRUPTED, "stopped")
     except GraderTrouble as error:
         _leave(TROUBLE, str(error))
-    for path, write in files.items():
+    for path, write in wanted.items():
         _write(path, write(reports))
     if code == INTERRUPTED:
         _leave(INTERRUPTED, "stopped: what is not listed as passed or failed was not tried")

@@ -77,6 +77,17 @@ def test_the_page_says_what_the_report_says() -> None:
     assert "<svg" in text and "SIGCHLD" in text and "63" in text
 
 
+def test_a_step_that_was_graded_by_itself_says_so() -> None:
+    graded = report()
+    step = graded.steps[0]
+    step.isolated, step.note = True, "a note"  # type: ignore[attr-defined]
+    step.in_whole = [graded.steps[0].checks[1]]  # type: ignore[attr-defined]
+    text = page.write([graded])
+    assert "Graded by itself" in text and "a note" in text and "In your whole server" in text
+    ids = [value for name, value in Reader(text).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
 def test_without_events_there_is_no_picture() -> None:
     assert "<svg" not in page.write([report(events=False)])
 
@@ -145,6 +156,12 @@ def test_a_path_that_cannot_be_written_is_refused_before_grading(lab: Lab, optio
     done = lab("check", "1.1", "--solutions", option, "/nowhere/report")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "lab: cannot write /nowhere/report: No such file or directory\n"
+
+
+def test_two_reports_do_not_share_a_file(lab: Lab) -> None:
+    done = lab("check", "1.1", "--json", "-", "--junit", "-")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "lab: each report needs a file of its own\n"
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

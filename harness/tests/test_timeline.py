@@ -213,6 +213,18 @@ def test_what_repeats_is_folded() -> None:
     assert "these 2 × 1,000" in drawn and len(drawn.splitlines()) < 10
 
 
+def test_what_a_runtime_does_by_itself_is_left_out() -> None:
+    events = [
+        event(0, 7, Kind.START, "process"),
+        *call(1, 2, 7, "read", fd=3, result=9),
+        *call(3, 4, 7, "socket", result=3),
+        *call(5, 6, 7, "pthread_cond_signal", result=0),
+    ]
+    assert spans(lane(timeline.draw(events), "server")) == [("socket()", "3")]
+    threads = [*events, event(7, 7, Kind.START, "thread", tid=8), *call(8, 9, 7, "pthread_cond_signal")]
+    assert ("pthread_cond_signal()", "done") in spans(lane(timeline.draw(threads), "server"))
+
+
 def test_very_many_events_are_drawn_bounded() -> None:
     def flood() -> Iterable[Event]:
         for turn in range(timeline.MOST_EVENTS):

@@ -18,6 +18,7 @@ from echolab.witness import Event, Kind
 MOST_EVENTS = 100_000  # of more, the last: a failure is explained by what came before it
 _FORKS = ("fork", "vfork")
 _EXITS = ("exit", "_exit")
+_WAKES = ("pthread_cond_signal", "pthread_cond_broadcast")
 _ACCEPTS = ("accept", "accept4")
 _WAITS = ("wait", "waitpid", "wait3", "wait4")
 _ENDS_WELL_WITH_0 = {
@@ -132,7 +133,7 @@ def draw(
     `zombies` are the pids of which the kernel says so now: a process that nobody waited for may as well have a
     parent that ignores SIGCHLD. The events come from the graded process; whatever they hold is drawn, bounded.
     """
-    ordered = sorted(events, key=lambda event: event.time)
+    ordered = _without_noise(sorted(events, key=lambda event: event.time))
     timeline = Timeline(lost=lost + max(0, len(ordered) - MOST_EVENTS))
     tracks = _Tracks()
     for event in ordered[-MOST_EVENTS:]:
@@ -145,6 +146,19 @@ def draw(
     timeline.links = sorted(tracks.links, key=lambda link: link.time)
     _name(tracks.lanes)
     return timeline
+
+
+def _without_noise(events: list[Event]) -> list[Event]:
+    """Without what a runtime does before the server's first socket, and what wakes threads that are not there."""
+    births = [event.time for event in events if event.call == "socket"]
+    threads = {(event.pid, event.tid) for event in events}
+    several = {pid for pid, tid in threads if pid != tid}
+    return [
+        event
+        for event in events
+        if (event.call not in _WAKES or event.pid in several)
+        and (event.kind is Kind.START or not births or event.time >= births[0])
+    ]
 
 
 class _Tracks:
