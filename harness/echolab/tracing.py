@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from echolab import build, timeline
 from echolab.client import Client
@@ -34,7 +35,8 @@ def trace(target: Target, scenario: Scenario) -> Trace:
     """Builds and starts the server, plays the scenario. Raises CompileError, GraderTrouble."""
     command = target.prepare()
     witness, why_not = _witness(command)
-    server = Server(command, build.WARDEN, witness=witness, **scenario.options)
+    options: dict[str, Any] = dict(scenario.options)
+    server = Server(command, build.WARDEN, witness=witness, **options)
     try:
         outcome = server.start()
         trouble = None if outcome else f"the server does not listen: {outcome.observed}"

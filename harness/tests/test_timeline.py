@@ -310,6 +310,12 @@ def check_trace(trace: dict) -> None:  # type: ignore[type-arg]
 def test_the_trace_is_what_perfetto_opens(seen: Timeline) -> None:
     trace = json.loads(chrome.write(seen))
     check_trace(trace)
+    slices = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+    for arrow in (e for e in trace["traceEvents"] if e["ph"] in "sf"):
+        own = [e for e in slices if (e["pid"], e["tid"]) == (arrow["pid"], arrow["tid"])]
+        around = [e for e in own if e["ts"] <= arrow["ts"] < e["ts"] + e["dur"]]
+        following = [e for e in own if e["ts"] >= arrow["ts"]]
+        assert around if arrow["ph"] == "s" or "bp" in arrow else following, arrow
     names = {e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"}
     assert names == {"client 1", "parent", "child 1"}
     assert {e["name"] for e in trace["traceEvents"] if e["ph"] == "s"} == {"accept", "fork", "reap"}

@@ -47,7 +47,7 @@ class Phase(Enum):
     ZOMBIE = "zombie"  # ended, and its parent has not waited for it yet
 
 
-@dataclass
+@dataclass(eq=False)
 class Span:
     """From `start` to `end` (None: beyond what was seen), in nanoseconds. `outcome` is set when a call has returned."""
 
@@ -254,7 +254,7 @@ class _Tracks:
             lane.spans.append(span)
         span.end, span.outcome = event.time, _outcome(event)
         if event.call == "pthread_create" and event.result:
-            self._creators.get(event.pid, deque([None])).pop()
+            self._forget_creation(event.pid)
         if event.call in _ACCEPTS and not event.error:
             self.accepted.append((lane, event.time))
         if event.result and event.result > 0:
@@ -262,6 +262,11 @@ class _Tracks:
                 self._forked_child(lane, event)
             elif event.call in _WAITS:
                 self.reaped.append((event, lane))
+
+    def _forget_creation(self, pid: int) -> None:
+        """A thread could not be created, so none will be seen."""
+        if creators := self._creators.get(pid):
+            creators.pop()
 
     def _forked_child(self, parent: Lane, event: Event) -> None:
         child = self._orphans.pop(event.result or 0, None)

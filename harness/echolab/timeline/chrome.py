@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from echolab.timeline import Lane, Link, Phase, Role, Timeline
+from echolab.timeline import Lane, Link, Phase, Role, Span, Timeline
 
-_CLIENTS = 0  # the process id that our own clients are shown under; no real process has it
+_CLIENTS = (1 << 22) + 1  # the process that our own clients are shown as; no real one has that id (man 5 proc, pid_max)
 
 
 def write(timeline: Timeline) -> str:
@@ -26,7 +26,7 @@ def _events(timeline: Timeline) -> Iterator[dict[str, Any]]:
         return max(0, time - timeline.start) / 1000
 
     for position, lane in enumerate(timeline.lanes):
-        where = {"pid": lane.pid or _CLIENTS, "tid": lane.tid}
+        where = _where(lane)
         yield from _names(lane, position, where)
         for mark in lane.marks:
             yield {"ph": "i", "s": "t", "name": mark.label, "cat": mark.kind, "ts": at(mark.time), **where}
@@ -43,7 +43,9 @@ def _events(timeline: Timeline) -> Iterator[dict[str, Any]]:
             }
         yield from _connection(lane, where, at(lane.first), at(_last(lane)))
     for number, link in enumerate(timeline.links):
-        yield from _arrow(number, link, at(link.time))
+        source = _slice(link.source, link.time)
+        start = source.start if source else min(link.source.first, link.time)
+        yield from _arrow(number, link, at(start), at(link.time))
 
 
 def _names(lane: Lane, position: int, where: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -64,10 +66,25 @@ def _connection(
         yield {"ph": "X", "name": "connected", "cat": "client", "ts": start, "dur": end - start, **where}
 
 
-def _arrow(number: int, link: Link, time: float) -> Iterator[dict[str, Any]]:
-    for phase, lane in (("s", link.source), ("f", link.target)):
-        event = {"ph": phase, "id": number, "name": link.kind, "cat": link.kind, "ts": time}
-        yield event | {"pid": lane.pid, "tid": lane.tid} | ({"bp": "e"} if phase == "f" else {})
+def _where(lane: Lane) -> dict[str, int]:
+    if lane.role in (Role.CLIENT, Role.GRADER):
+        return {"pid": _CLIENTS, "tid": _CLIENTS + lane.tid}
+    return {"pid": lane.pid, "tid": lane.tid}
+
+
+def _slice(lane: Lane, time: int) -> Span | None:
+    """The last slice that had begun by then: an arrow begins in a slice, or it is not shown."""
+    return next((span for span in reversed(lane.spans) if span.start <= time), None)
+
+
+def _arrow(number: int, link: Link, start: float, end: float) -> Iterator[dict[str, Any]]:
+    """From a slice to the one that it leads to: the one around that time ("bp": "e"), or what a new lane begins with."""
+    about = {"id": number, "name": link.kind, "cat": link.kind}
+    around = _slice(link.target, link.time) is not None
+    if around:
+        end -= min(0.001, (end - start) / 2)  # a call's end is no longer in it
+    yield {"ph": "s", "ts": start, **about, **_where(link.source)}
+    yield {"ph": "f", "ts": end, **about, **_where(link.target)} | ({"bp": "e"} if around else {})
 
 
 def _last(lane: Lane) -> int:

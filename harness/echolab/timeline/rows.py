@@ -28,7 +28,7 @@ class State(Enum):
     ZOMBIE = "has ended, and was not waited for"
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """One event: the texts of the lanes that it concerns, and what every lane does from here on.
 

@@ -201,6 +201,7 @@ class _Picture:
     def _legend(self) -> None:
         spans = [span for lane in self._x for span in lane.spans]
         used = {group(span.label) for span in spans if span.phase is Phase.CALL}
+        entries: list[tuple[str, str, dict[str, str]]]
         entries = [(name, words, {}) for name, (words, _) in _GROUPS.items() if name in used]
         if any(span.phase is Phase.ZOMBIE for span in spans):
             entries.append(("zombie", "zombie", {"fill": f"url(#{self._identity}-hatch)"}))
