@@ -51,7 +51,7 @@ EVENTS = [
     *call(5.6, 6.1, CHILD, "read", fd=4, result=5),
     *call(6.2, 6.21, CHILD, "write", fd=4, result=5),
     *call(6.3, 9, CHILD, "read", fd=4, result=0),
-    event(9.1, CHILD, Kind.END, "process", result=0),
+    replace(event(9.1, CHILD, Kind.END, "process", result=0), frames=(1,)),
     event(9.4, PARENT, Kind.SIGNAL, "SIGCHLD"),
     *call(9.5, 9.51, PARENT, "waitpid", result=CHILD),
     *call(9.52, 9.53, PARENT, "waitpid", result=-1, error=errno.ECHILD),
@@ -140,6 +140,13 @@ def test_a_killed_child_ends_when_it_is_reaped() -> None:
     assert (child.end, child.marks[-1].label) == (9_510_000, "killed, SIGKILL")
 
 
+def test_a_return_from_main_is_an_end_whose_status_is_not_known() -> None:
+    events = [event(0, 7, Kind.START, "process"), event(1, 7, Kind.END, "process", result=0)]
+    assert lane(timeline.draw(events), "server").marks[-1].label == "ends"
+    called = replace(event(0.5, 7, Kind.ENTER, "exit"), arguments=(3, 0))
+    assert lane(timeline.draw([*events, called]), "server").marks[-1].label == "exits with 3"
+
+
 def test_threads_have_lanes_and_a_link_from_who_created_them() -> None:
     drawn = timeline.draw(
         [
@@ -211,6 +218,21 @@ def test_what_repeats_is_folded() -> None:
         events += call(turn + 1.2, turn + 1.3, 7, "write", fd=4, result=100 + turn)
     drawn = text.write(timeline.draw(events))
     assert "these 2 × 1,000" in drawn and len(drawn.splitlines()) < 10
+
+
+def test_what_repeats_between_two_lanes_is_folded_and_the_last_wait_goes_on() -> None:
+    events, acts = [event(0, 7, Kind.START, "process")], [act(0.1, 1, "connects")]
+    for turn in range(1, 500):
+        acts.append(act(turn, 1, "sends", 5))
+        events += call(turn - 0.5, turn + 0.1, 7, "read", fd=4, result=5)
+        events += call(turn + 0.2, turn + 0.3, 7, "write", fd=4, result=5)
+    events.append(event(1000, 7, Kind.ENTER, "read", fd=4))
+    drawn = timeline.draw(events, acts)
+    lines = text.write(drawn).splitlines()
+    assert len(lines) < 20 and "these 4 × 49" in "".join(lines)
+    picture = ElementTree.fromstring(svg.write(drawn, title="a loop"))
+    waits = [r for r in picture.iter(f"{SVG}rect") if r.get("class") == "bytes" and float(r.get("height", "")) > 10]
+    assert len(waits) == 2, "the first, and the one that goes on"
 
 
 def test_what_a_runtime_does_by_itself_is_left_out() -> None:

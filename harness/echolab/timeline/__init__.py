@@ -17,7 +17,6 @@ from echolab.witness import Event, Kind
 
 MOST_EVENTS = 100_000  # of more, the last: a failure is explained by what came before it
 _FORKS = ("fork", "vfork")
-_EXITS = ("exit", "_exit")
 _WAKES = ("pthread_cond_signal", "pthread_cond_broadcast")
 _ACCEPTS = ("accept", "accept4")
 _WAITS = ("wait", "waitpid", "wait3", "wait4")
@@ -173,6 +172,7 @@ class _Tracks:
         self._forked: dict[int, tuple[Lane, int]] = {}  # by the child's pid, until the child is seen
         self._orphans: dict[int, Lane] = {}  # seen before its fork has returned in the parent
         self._creators: dict[int, deque[Lane]] = {}  # by pid: of threads that were not seen yet
+        self._statuses: dict[int, int] = {}  # by pid: that exit was called with
         self.accepted: list[tuple[Lane, int]] = []
 
     def take(self, event: Event) -> None:
@@ -225,11 +225,17 @@ class _Tracks:
         for lane in ending:
             self._close(lane, 0, event.time)
             lane.end = event.time
-            lane.marks.append(Mark("end", _last_word(event, lane), event.time))
+            lane.marks.append(Mark("end", self._last_word(lane, event), event.time))
             del self._living[lane.pid, lane.tid]
 
+    def _last_word(self, lane: Lane, event: Event) -> str:
+        """How it ends. With which status is known of exit and _exit, not of a return from main: that has no caller."""
+        status = self._statuses.pop(lane.pid, event.result if event.frames else None)
+        return "ends" if lane.role is Role.THREAD or status is None else f"exits with {status}"
+
     def _enter(self, event: Event) -> None:
-        if event.call in _EXITS:
+        if event.call == "exit":
+            self._statuses[event.pid] = event.arguments[0] & 0xFF
             return  # END says it
         lane = self._lane(event)
         calls = self._open[lane]
@@ -346,10 +352,6 @@ def _name(lanes: list[Lane]) -> None:
             lane.name = f"child {number}"
         else:
             lane.name = "parent" if forks else "server"
-
-
-def _last_word(event: Event, lane: Lane) -> str:
-    return f"exits with {event.result}" if lane.tid == lane.pid and event.result is not None else "ends"
 
 
 def _killer(status: int) -> str:

@@ -16,7 +16,8 @@ _QUICK = {
     *("sigaction", "signal", "sigprocmask", "pthread_sigmask"),
     *("pthread_detach", "pthread_cond_signal", "pthread_cond_broadcast"),
 }
-_LONGEST_CYCLE = 4  # rows that are folded when they repeat
+_FEW = 3  # rows: to leave fewer out than that is not worth a row that says so
+_LONGEST_CYCLE = 8  # rows that are folded when they repeat
 
 
 class State(Enum):
@@ -101,8 +102,10 @@ def tabulate(timeline: Timeline, *, most_rows: int, most_lanes: int, only_the_la
     lanes = _chosen(timeline.lanes, most_lanes, _last if only_the_last else _busy)
     rows = _folded(_rows(lanes, timeline.links))
     _follow(rows, lanes)
-    hidden = max(0, len(rows) - most_rows)
-    if hidden:
+    hidden = len(rows) - most_rows
+    if hidden < _FEW:
+        hidden = 0
+    else:
         rows = _shortened(rows, most_rows, only_the_last)
     shown = [lane for lane in lanes if any(_is_there(row, lane) for row in rows)]
     return Table(
@@ -233,9 +236,11 @@ def _folded(rows: list[Row]) -> list[Row]:
         cycle, times = _repetition(keys, position)
         out += rows[position : position + cycle]
         if times > 1:
-            lanes = {lane: None for row in rows[position : position + cycle] for lane in row.cells}
+            folded = rows[position + cycle : position + cycle * times]
+            spans = [span for row in folded if row.kind != "call" for span in row.spans]
             what = f"and {times - 1:,} more" if cycle == 1 else f"these {cycle} × {times:,}"
-            out.append(Row(None, dict.fromkeys(lanes, what), kind="repeat"))
+            lane = next(iter(rows[position].cells))
+            out.append(Row(None, {lane: what}, kind="repeat", spans=spans))
         position += cycle * times
     return out
 
@@ -256,7 +261,7 @@ def _repetition(keys: list[object], start: int) -> tuple[int, int]:
 
 def _key(row: Row) -> object:
     """What makes two rows the same event again; None for what is never folded."""
-    if row.kind not in ("call", "act") or len(row.cells) != 1 or row.links:
+    if row.kind not in ("call", "begin", "return", "act") or len(row.cells) != 1 or row.links:
         return None
     ((lane, text),) = row.cells.items()
     if row.kind == "act":

@@ -214,7 +214,7 @@ class _Picture:
             self._text("dim", x + 16, y, words)
             x += 34 + 7 * len(words)
         remark = self._table.remark
-        self._text("dim", 10, y + 18, f"A row is an event; times are not to scale.{' ' if remark else ''}{remark}")
+        self._text("dim", 10, y + 18 * bool(entries), f"A row is an event; times are not to scale.{' ' if remark else ''}{remark}")
 
 
 def group(call: str) -> str:
