@@ -1,5 +1,6 @@
 """One server that is being graded: started under a warden, watched from outside, disturbed."""
 
+import itertools
 import os
 import resource
 import select
@@ -9,7 +10,7 @@ import signal
 import socket
 import struct
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from pathlib import Path
 import psutil
 
 from echolab import diagnosis, procfs, sockets
-from echolab.client import Client
+from echolab.client import Act, Client
 from echolab.procfs import Process, Sleep, Task
 from echolab.verdict import GraderTrouble, Outcome
 from echolab.warden import NotStarted, Warden
+from echolab.witness import Witness
 
 # When it is certain that nothing more will happen. All of these only bound how long a wrong server
 # is watched: what a right one does is an event, and ends the wait by itself.
@@ -35,6 +37,7 @@ _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
+_MOST_ACTS = 20_000  # of our clients are remembered
 _MOST_PROCESSES = 1000  # a server that has more has lost control of its forks
 
 
@@ -97,7 +100,8 @@ class Command:
 class Server:
     """A running server. Close it when done: nothing of it is left then.
 
-    Raises GraderTrouble if it cannot be started at all, or if its port is somebody else's.
+    A `witness` is preloaded into it. Raises GraderTrouble if it cannot be started at all, or if its
+    port is somebody else's.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Server:
         *,
         host: str = "127.0.0.1",
         disturb: bool = False,
+        witness: Witness | None = None,
         slots: int = 128,
         threads: int = 4,
     ) -> None:
@@ -119,7 +124,10 @@ class Server:
         self.pid = 0
         self.has_spun = False
         self.clients: list[Client] = []
+        self.acts: deque[Act] = deque(maxlen=_MOST_ACTS)
+        self._client_numbers = itertools.count(1)
         self._warden_binary, self._disturb = warden, disturb
+        self.witness = witness
         self._warden: Warden | None = None
         self._reservation: socket.socket | None = None
 
@@ -138,10 +146,15 @@ class Server:
             port=self.port, host=self.host, slots=self.slots, threads=self.threads
         )
         try:
-            self._warden = Warden(self._warden_binary, words, disturb=self._disturb)
+            environment = self.witness.environment if self.witness else {}
+            self._warden = Warden(
+                self._warden_binary, words, disturb=self._disturb, environment=environment
+            )
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
         self.pid = self._warden.pid
+        if self.witness:
+            self.witness.has_begun(self.pid)
 
     def start(self) -> Outcome:
         """Starts the program and waits until it listens where it was told to.
@@ -172,6 +185,8 @@ class Server:
         if holders:
             # The first is the uppermost: the program itself, or what it became as a daemon.
             self.pid = holders[0]
+            if self.witness:
+                self.witness.has_begun(self.pid)
             return "ours"
         still = sockets.listener(self.host, self.port)
         return "stranger" if still and still.inode == found.inode else None
@@ -259,6 +274,9 @@ class Server:
                 except OSError:
                     time.sleep(0.05)
         raise GraderTrouble(f"port {port} does not become free")
+
+    def next_client_number(self) -> int:
+        return next(self._client_numbers)
 
     # -- what is seen
 
@@ -355,10 +373,14 @@ class Server:
 
     def signal(self, number: int) -> None:
         """Sends a signal to the process that listens; none if it has ended."""
+        self._note(signal.Signals(number).name)
         try:
             os.kill(self.pid, number)
         except ProcessLookupError:
             pass
+
+    def _note(self, what: str) -> None:
+        self.acts.append(Act(time.monotonic_ns(), 0, what))
 
     def has_run_since(self, tasks: list[Task]) -> bool:
         """Whether the listening process has run, and sleeps again or has used 20 ms in a loop."""
@@ -377,8 +399,10 @@ class Server:
         self.until(lambda: self._sleeps(pid), quiet=True)
         before = [task for task in self.tasks() if task.pid == pid]
         caught = [n for n in (signal.SIGUSR1, signal.SIGCHLD) if procfs.catches(pid, n)]
+        number = caught[0] if caught else signal.SIGCHLD
+        self._note(number.name)
         try:
-            os.kill(pid, caught[0] if caught else signal.SIGCHLD)
+            os.kill(pid, number)
         except ProcessLookupError:
             return
         if caught:

@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from echolab.verdict import GraderTrouble
@@ -24,12 +24,19 @@ class NotStarted(Exception):
 
 
 class Warden:
-    """One program and all that descends from it, until close().
+    """One program and all that descends from it, until close(). `environment` adds to our own.
 
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
 
-    def __init__(self, binary: Path, command: Sequence[str], *, disturb: bool = False) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        command: Sequence[str],
+        *,
+        disturb: bool = False,
+        environment: Mapping[str, str] = {},
+    ) -> None:
         self._binary = binary
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -43,6 +50,7 @@ class Warden:
             self._process = subprocess.Popen(
                 [*arguments, "--", *command],
                 stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(), output),
                 start_new_session=True,
             )

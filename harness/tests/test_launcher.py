@@ -26,7 +26,7 @@ ORDINARY = [
 EVERYTHING = (
     "g++ meson ninja-build python3-pytest python3-psutil python3-rich python3-typer"
 )
-FOR_TESTS = "pkg-config catch2 python3-jsonschema"
+FOR_TESTS = "pkg-config catch2 python3-jsonschema python3-jinja2"
 
 # A Python whose only modules are the standard library's and those that apt-get has brought.
 PYTHON = """#!/bin/sh
@@ -148,7 +148,7 @@ class System:
             (self.modules / f"{module}.py").touch()
 
     def has_everything(self) -> None:
-        self.has_python(modules="pytest psutil rich typer jsonschema")
+        self.has_python(modules="pytest psutil rich typer jsonschema jinja2")
         for name in ("g++", "meson", "ninja", "pkg-config"):
             shutil.copy(self.root / "program", self.bin / name)
 
@@ -228,6 +228,26 @@ def test_set_up_is_not_entered_when_nothing_is_missing(system: System) -> None:
     system.has_sudo()
     assert system.run("test").returncode == 0
     assert system.log("apt") == system.log("sudo") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ("check 1", False),
+        ("check 1 --json a.json", False),
+        ("check 1 --html a", True),
+        ("check --html=a b", True),
+        ("trace 2 --out a.svg", False),
+        ("trace 2 --out a.html", True),
+        ("trace 2 --out=a.html", True),
+    ],
+)
+def test_only_a_page_needs_jinja2(system: System, arguments: str, needed: bool) -> None:
+    system.has_everything()
+    (system.modules / "jinja2.py").unlink()
+    system.has_apt()
+    assert system.run(*arguments.split()).returncode == 0
+    assert system.installed() == (["python3-jinja2"] if needed else [])
 
 
 @pytest.mark.parametrize("how", ["link", "link to a link", "relative", "sh"])
@@ -429,12 +449,11 @@ def test_a_user_who_cannot_be_root_is_told_what_root_can_run(
 def test_it_can_be_told_to_install_nothing(system: System) -> None:
     system.has_apt()
     ran = system.run("test", env={"LAB_NO_INSTALL": "1"})
-    everything = EVERYTHING.replace(
-        " python3", f" {FOR_TESTS.replace(' python3-jsonschema', '')} python3", 1
-    )
+    programs, _, modules = FOR_TESTS.partition(" python3")
+    everything = EVERYTHING.replace(" python3", f" {programs} python3", 1)
     assert (ran.returncode, ran.stderr) == (
         3,
-        f"lab: {by_hand(everything + ' python3-jsonschema')}",
+        f"lab: {by_hand(f'{everything} python3{modules}')}",
     )
     assert system.log("apt") == []
 

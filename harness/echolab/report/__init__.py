@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+from echolab.witness import Event
+
+if TYPE_CHECKING:
+    from echolab.timeline import Timeline
 
 SCHEMA = "echolab/report/v1"
 
@@ -26,7 +32,12 @@ class Where:
 @dataclass
 class CheckResult:
     """One check's verdict; the texts are set unless it passed. `about` is what it says of itself,
-    `points` its weight within its step."""
+    `points` its weight within its step.
+
+    Of a failed check that was explained, `events` are the last things the server did before the
+    failure, `timeline` is what it and its clients did, and `rule` names what has found `where`; else
+    `unexplained` says why not.
+    """
 
     id: str
     title: str
@@ -41,6 +52,10 @@ class CheckResult:
     where: Where | None = None
     hint: str | None = None
     docs: str | None = None
+    events: tuple[Event, ...] = ()
+    rule: str | None = None
+    unexplained: str | None = None
+    timeline: "Timeline | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass

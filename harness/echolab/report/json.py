@@ -6,6 +6,8 @@ from typing import Any
 
 from echolab.report import SCHEMA, CheckResult, Report
 
+_FOR_US = ("about", "points", "events", "timeline", "rule", "unexplained")
+
 
 def as_data(report: Report) -> dict[str, Any]:
     """The report as plain data, keys in the schema's order."""
@@ -30,8 +32,9 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def _check(check: CheckResult) -> dict[str, Any]:
-    data = asdict(check) | {"status": check.status.value, "seconds": round(check.seconds, 3)}
-    return {name: value for name, value in data.items() if name not in ("about", "points")}
+    data = vars(check) | {"status": check.status.value, "seconds": round(check.seconds, 3)}
+    data["where"] = asdict(check.where) if check.where else None
+    return {name: value for name, value in data.items() if name not in _FOR_US}
 
 
 def write(reports: list[Report]) -> str:
