@@ -21,6 +21,7 @@ NEXT(sigwait)
 struct Handler {
   std::atomic<void*> function;
   std::atomic<int> flags;
+  std::atomic<bool> installed;
 };
 Handler handlers[NSIG];
 
@@ -111,6 +112,7 @@ int install(int number, const struct sigaction* action, struct sigaction* before
     handler.function.store(old_function);
     handler.flags.store(old_flags);
   }
+  if (result == 0 && action != nullptr) handler.installed.store(handled);
   if (result == 0 && before != nullptr) hide_ours(*before, old_function, old_flags);
   return result;
 }
@@ -137,7 +139,7 @@ namespace witness {
 
 bool eintr_is_possible() {
   for (const Handler& handler : handlers) {
-    if (handler.function.load(std::memory_order_relaxed) != nullptr &&
+    if (handler.installed.load(std::memory_order_relaxed) &&
         (handler.flags.load(std::memory_order_relaxed) & SA_RESTART) == 0) {
       return true;
     }
