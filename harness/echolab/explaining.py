@@ -148,8 +148,9 @@ class Explanation:
 
     def _where_it_should_be(self, scene: Scene, step: Step) -> Finding | None:
         """The function that the failed step is about, in the files that were seen to be the student's."""
-        seen = {place.file for event in scene.events for place in scene.own_places(event)}
-        files = sorted(seen, key=lambda file: ROOT / "solutions" in file.parents)
+        files = self._sources or sorted(
+            {place.file for event in scene.events for place in scene.own_places(event)}
+        )
         place = scene.definition(files, step.functions[0])
         return Finding(place, None, "the_function_of_the_step") if place else None
 

@@ -99,6 +99,22 @@ def bind_or_listen_failed(scene: Scene) -> Finding | None:
     return _finding(place)
 
 
+# -- signals that come at a bad moment
+
+
+@rule
+def the_handler_changes_errno(scene: Scene) -> Finding | None:
+    if "errno" not in scene.check:
+        return None
+    for number, event in enumerate(scene.events):
+        if event.kind is Kind.RETURN and event.error:
+            inside = [
+                e for e in scene.events[:number] if e.kind is Kind.EXIT and e.error and e.tid == event.tid
+            ]
+            return _finding(scene.inner(inside[-1]) if inside else None)
+    return None
+
+
 # -- it has ended
 
 
@@ -125,12 +141,6 @@ def sigpipe_killed_it(scene: Scene) -> Finding | None:
         return None
     writes = [call for call in scene.named(*WRITES) if not call.exit]
     return _finding(scene.inner(scene.last(writes)))
-
-
-@rule
-def sigterm_killed_it(scene: Scene) -> Finding | None:
-    """Nobody has asked for SIGTERM: what should is the failed step's first function."""
-    return None
 
 
 @rule
@@ -170,19 +180,6 @@ def _way_out(scene: Scene, failed: Place) -> Place:
 
 
 @rule
-def the_handler_changes_errno(scene: Scene) -> Finding | None:
-    if "errno" not in scene.check:
-        return None
-    for number, event in enumerate(scene.events):
-        if event.kind is Kind.RETURN and event.error:
-            inside = [
-                e for e in scene.events[:number] if e.kind is Kind.EXIT and e.error and e.tid == event.tid
-            ]
-            return _finding(scene.inner(inside[-1]) if inside else None)
-    return None
-
-
-@rule
 def a_signal_was_taken_for_a_failure(scene: Scene) -> Finding | None:
     """The last call that failed with EINTR."""
     if scene.area != "eintr":
@@ -202,11 +199,16 @@ def sigchld_stays_blocked(scene: Scene) -> Finding | None:
 
 
 @rule
+def a_wait_waits_for_the_living(scene: Scene) -> Finding | None:
+    if scene.area == "shutdown":
+        return None
+    return _waits_for_the_living(scene)
+
+
+@rule
 def zombies_are_left(scene: Scene) -> Finding | None:
     if scene.area != "zombies":
         return None
-    if waiting := _waits_for_the_living(scene):
-        return waiting
     waits = scene.named(*WAITS, pid=scene.main)
     handlers = [
         call
@@ -467,6 +469,15 @@ def _same_function(scene: Scene, one: Call, other: Call) -> bool:
 
 
 # -- the end
+
+
+@rule
+def children_are_left_behind(scene: Scene) -> Finding | None:
+    """The parent has ended and its children live: the last line of the function that accepts."""
+    if scene.area != "shutdown" or scene.exit_code is None or "other process" not in scene.observed:
+        return None
+    place = scene.outer(scene.last(scene.named(*ACCEPTS, pid=scene.main)))
+    return _finding(place and (scene.line_with(rf"^  return {scene.exit_code};", place, after=40) or place))
 
 
 @rule
