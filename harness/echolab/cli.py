@@ -65,6 +65,12 @@ def check(
     junit_file: Optional[Path] = typer.Option(
         None, "--junit", metavar="FILE", help="Write it as JUnit XML too; - for stdout."
     ),
+    witness: bool = typer.Option(
+        True,
+        "--witness/--no-witness",
+        help="Try failed checks once more with a witness inside the server, for the line that is to "
+        "blame; it changes no verdict.",
+    ),
 ) -> None:
     """Build and grade your lessons."""
     files = [(json_file, json.write), (junit_file, junit.write)]
@@ -88,7 +94,7 @@ def check(
     try:
         for target, step in targets:
             with console.status("building", spinner="line") as status:
-                report = grade(target, step, status.update)
+                report = grade(target, step, status.update, explain=witness)
             reports.append(report)
             terminal.write(report, console)
     except Interrupted as stopped:

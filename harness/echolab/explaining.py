@@ -27,6 +27,8 @@ _MOST_EVENTS = 2000  # that are kept of one check: the last ones
 _LONGEST_NS = 10_000_000_000  # before the failure
 _QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
 _QUESTIONS = 5  # to each thread that runs on
+_FOR_SAMPLES = 500  # events among which the answers are looked for
+_FIRST, _LAST = 1000, 6000  # events that are looked at
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,7 +112,7 @@ class Explanation:
         server, witness = self._servers[-1]
         exit_code = server.exit_code
         main = witness.inside(server.pid)
-        events = witness.events()
+        events = witness.events(_FIRST, _LAST)
         if not events:
             check.unexplained = "the server has not taken the witness in"
             return
@@ -122,7 +124,7 @@ class Explanation:
         masked = frozenset(n for n in (signal.SIGCHLD, signal.SIGTERM) if procfs.blocks(server.pid, n))
         samples = _samples(server, witness) if failed else []
         step = self._lesson.step(int(check.id.split(".")[1]))
-        places = Places(witness.program, events)
+        places = Places(witness.program, events, witness.base)
         scene = Scene(
             check=check.id.rpartition(".")[2],
             area=check.area,
@@ -147,8 +149,9 @@ class Explanation:
 
     def _where_it_should_be(self, scene: Scene, step: Step) -> Finding | None:
         """The function that the failed step is about, in the files that were seen to be the student's."""
-        seen = {place.file for event in scene.events for place in scene.own_places(event)}
-        files = sorted(seen, key=lambda file: ROOT / "solutions" in file.parents)
+        files = self._sources or sorted(
+            {place.file for event in scene.events for place in scene.own_places(event)}
+        )
         place = scene.definition(files, step.functions[0])
         return Finding(place, None, "the_function_of_the_step") if place else None
 
@@ -199,7 +202,7 @@ def _samples(server: Server, witness: Witness) -> list[Event]:
 
         def answered() -> bool:
             found[:] = [
-                e for e in witness.events() if e.kind is Kind.SAMPLE and e.time > begun
+                e for e in witness.events(last=_FOR_SAMPLES) if e.kind is Kind.SAMPLE and e.time > begun
             ]
             return len(found) >= before + wanted
 

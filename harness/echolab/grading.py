@@ -38,7 +38,8 @@ CHECKS = ROOT / "harness" / "checks"
 
 @dataclass(frozen=True)
 class Target:
-    """What is graded: a lesson's own server or, with `command`, any program.
+    """What is graded: a lesson's own server or, with `command`, any program, built from `sources`
+    if that is known.
 
     Of a program, `sanitized` says where it is when built with "tsan" or "asan", if it can be.
     """
@@ -46,6 +47,7 @@ class Target:
     lesson: Lesson
     solutions: bool = False
     command: Command | None = None
+    sources: tuple[Path, ...] = ()
     sanitized: Callable[[str], Path] | None = None
 
     def sanitized_binary(self, name: str) -> Path | None:
@@ -288,7 +290,8 @@ def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     if not failed:
         return True
     target = graded.target
-    sources = () if target.command else (target.lesson.source(target.solutions),)
+    own = (target.lesson.source(target.solutions),)
+    sources = target.sources if target.command else own
     explanation = Explanation(target.lesson, sources, graded.command.words[0], failed)
     if explanation.why_not:
         return True

@@ -154,7 +154,7 @@ class Server:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
         self.pid = self._warden.pid
         if self.witness:
-            self.witness.has_begun(self.pid)
+            self.witness.has_begun(self.pid, words[0])
 
     def start(self) -> Outcome:
         """Starts the program and waits until it listens where it was told to.
@@ -186,7 +186,7 @@ class Server:
             # The first is the uppermost: the program itself, or what it became as a daemon.
             self.pid = holders[0]
             if self.witness:
-                self.witness.has_begun(self.pid)
+                self.witness.has_begun(self.pid, self.command.words[0])
             return "ours"
         still = sockets.listener(self.host, self.port)
         return "stranger" if still and still.inode == found.inode else None

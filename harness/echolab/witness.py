@@ -12,7 +12,7 @@ import signal
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -124,6 +124,7 @@ class Witness:
         self._library, self._slots = library, slots
         self._rules = 0
         self.program: Path | None = None
+        self.base: int | None = None
         self._folder, self._file = _make_file(_HEADER_BYTES + slots * _SLOT.size)
         os.pwrite(self._file, struct.pack("=QII", _MAGIC, 1, slots), 0)
         self._undecoded = 0
@@ -148,12 +149,16 @@ class Witness:
         """What a sandbox has to show the server: the library, and the folder it writes to."""
         return self._library, self._folder
 
-    def has_begun(self, pid: int) -> None:
-        """Notes which program `pid` runs, by what the kernel says: the ring's word is not taken."""
+    def has_begun(self, pid: int, program: str) -> None:
+        """Notes which program `pid` runs, by what the kernel says: the ring's word is not taken. It
+        was started as `program`, which counts if it has ended already."""
         try:
             self.program = Path(os.readlink(f"/proc/{pid}/exe"))
         except OSError:
-            pass
+            if self.program is None and (path := shutil.which(program)):
+                self.program = Path(path).resolve()
+        if (base := _load_base(pid, self.program)) is not None:
+            self.base = base
 
     # -- what was seen
 
@@ -168,20 +173,36 @@ class Witness:
         """How many of them the ring does not hold any more, or never held in a readable form."""
         return max(0, self.written - self._slots) + self._undecoded
 
-    def events(self) -> list[Event]:
-        """Those that the ring still holds, in the order in which they happened."""
+    def events(self, first: int = 0, last: int | None = None) -> list[Event]:
+        """Those that the ring still holds, in the order in which they happened; or the `first` and
+        the `last` of them only, for who has no time for all."""
         written = self.written
-        held = min(written, self._slots)
-        data = os.pread(self._file, self._slots * _SLOT.size, _HEADER_BYTES)
-        found: list[tuple[int, Event]] = []
-        whole = len(data) // _SLOT.size * _SLOT.size
-        for fields in _SLOT.iter_unpack(data[:whole]):
-            # Events that are newer than the count were written while we read.
-            if written - held < fields[0] <= written + self._slots and (event := _event(fields)):
-                found.append((fields[0], event))
-        self._undecoded = max(0, held - len(found))
+        oldest = max(0, written - self._slots)
+        if last is None or written - oldest <= first + last:
+            found = self._between(oldest, written)
+            self._undecoded = max(0, written - oldest - len(found))
+        else:
+            found = self._between(oldest, oldest + first) + self._between(written - last, written)
         found.sort(key=lambda pair: (pair[1].time, pair[0]))
         return [event for _, event in found]
+
+    def _between(self, begin: int, end: int) -> list[tuple[int, Event]]:
+        """The events from number `begin` to before `end`, with their numbers."""
+        return [
+            (fields[0], event)
+            for fields in self._slots_of(begin, end)
+            # What is newer than asked for was written while we read.
+            if begin < fields[0] <= end + self._slots and (event := _event(fields))
+        ]
+
+    def _slots_of(self, begin: int, end: int) -> Iterator[tuple[int, ...]]:
+        """The fields of the slots for the events from number `begin` to before `end`."""
+        first, last = begin % self._slots, end % self._slots
+        parts = [(first, last)] if first < last else [(first, self._slots), (0, last)]
+        for start, stop in parts if begin < end else ():
+            size = (stop - start) * _SLOT.size
+            data = os.pread(self._file, size, _HEADER_BYTES + start * _SLOT.size)
+            yield from _SLOT.iter_unpack(data[: len(data) // _SLOT.size * _SLOT.size])
 
     @staticmethod
     def inside(pid: int) -> int:
@@ -262,6 +283,22 @@ def _make_file(size: int) -> tuple[Path, int]:
     raise Unavailable(f"no place for what the witness writes ({'; '.join(refused)})")
 
 
+def _load_base(pid: int, program: Path | None) -> int | None:
+    """Where the living process `pid` has `program` in memory: what its addresses in the file are to be
+    moved by; None if that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
+            lines = [line.split(maxsplit=5) for line in maps]
+        with open(program or "", "rb") as file:
+            (kind,) = struct.unpack_from("=H", file.read(18), 16)
+    except (OSError, struct.error):
+        return None
+    starts = [int(line[0].partition("-")[0], 16) for line in lines if line[-1].strip() == str(program)]
+    if not starts:
+        return None
+    return 0 if kind == 2 else min(starts)  # 2: ET_EXEC, which is loaded where it says
+
+
 def _event(fields: tuple[int, ...]) -> Event | None:
     """The event in a slot; None if it is none: half written, or overwritten with rubbish."""
     _, time, pid, tid, fd, error, kind_number, call_number, result, first, second, *frames = fields
@@ -305,14 +342,16 @@ class Place:
 
 class Places:
     """Looks up where in the source the addresses of `events` are, as the debug information of
-    `program` has it: with addr2line, of the binutils that every compiler needs."""
+    `program` has it: with addr2line, of the binutils that every compiler needs. `base` is where the
+    program was loaded (Witness.base), if the events do not tell any more."""
 
-    def __init__(self, program: Path | None, events: Iterable[Event]) -> None:
+    def __init__(
+        self, program: Path | None, events: Iterable[Event], base: int | None = None
+    ) -> None:
         self._program = program
-        events = list(events)
         births = [e for e in events if e.kind is Kind.START and e.call == "process"]
         self._base = {event.pid: event.arguments[1] for event in births}
-        self._any_base = births[0].arguments[1] if births else 0
+        self._any_base = base if base is not None else births[-1].arguments[1] if births else 0
         self._known: dict[int, tuple[Place, ...]] = {}
 
     def of(self, event: Event) -> tuple[Place, ...]:

@@ -21,6 +21,7 @@ NEXT(sigwait)
 struct Handler {
   std::atomic<void*> function;
   std::atomic<int> flags;
+  std::atomic<bool> installed;
 };
 Handler handlers[NSIG];
 
@@ -33,11 +34,15 @@ void note(Kind kind, int number, const siginfo_t* info, int error, const witness
                   frames);
 }
 
+witness::Frames place(const void* context) {
+  return witness::ring() != nullptr ? witness::interrupted(context) : witness::Frames{};
+}
+
 void on_signal(int number, siginfo_t* info, void* context) {
   const Handler& handler = handlers[number];
   void* const function = handler.function.load(std::memory_order_acquire);
   if (function == nullptr) return;
-  note(Kind::kSignal, number, info, 0, witness::interrupted(context));
+  note(Kind::kSignal, number, info, 0, place(context));
   const int error = errno;
   if ((handler.flags.load(std::memory_order_relaxed) & SA_SIGINFO) != 0) {
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(function)(number, info, context);
@@ -49,7 +54,7 @@ void on_signal(int number, siginfo_t* info, void* context) {
 
 // What ends the process by default is noted, with the place, and then it ends it all the same.
 void on_crash(int number, siginfo_t* info, void* context) {
-  note(Kind::kSignal, number, info, 0, witness::interrupted(context));
+  note(Kind::kSignal, number, info, 0, place(context));
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   next_sigaction(number, &by_default, nullptr);
@@ -111,6 +116,7 @@ int install(int number, const struct sigaction* action, struct sigaction* before
     handler.function.store(old_function);
     handler.flags.store(old_flags);
   }
+  if (result == 0 && action != nullptr) handler.installed.store(handled);
   if (result == 0 && before != nullptr) hide_ours(*before, old_function, old_flags);
   return result;
 }
@@ -137,7 +143,7 @@ namespace witness {
 
 bool eintr_is_possible() {
   for (const Handler& handler : handlers) {
-    if (handler.function.load(std::memory_order_relaxed) != nullptr &&
+    if (handler.installed.load(std::memory_order_relaxed) &&
         (handler.flags.load(std::memory_order_relaxed) & SA_RESTART) == 0) {
       return true;
     }

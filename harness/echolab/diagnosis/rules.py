@@ -72,8 +72,8 @@ def the_address_is_wrong(scene: Scene) -> Finding | None:
     if "listens on" not in scene.observed or not binds:
         return None
     place = scene.inner(binds[-1])
-    if not place:
-        return None
+    if not place or binds[-1].error:
+        return _finding(place)
     what = r"sin_addr|INADDR_ANY" if "can connect" in scene.observed else r"sin_port"
     return _finding(scene.line_with(what, place, before=25) or place)
 
@@ -81,10 +81,12 @@ def the_address_is_wrong(scene: Scene) -> Finding | None:
 @rule
 def bind_or_listen_failed(scene: Scene) -> Finding | None:
     """The address is taken, or listen was never called."""
-    if scene.area != "startup" or scene.named(*ACCEPTS) and "taken" not in scene.check:
+    if scene.area != "startup" or scene.named("listen") and scene.named(*ACCEPTS):
         return None
     made = scene.named("socket", "bind", "listen")
     failed = [call for call in made if call.error]
+    if not failed and scene.named("listen"):
+        return None
     if not failed:
         return _finding(scene.inner(scene.last(made)))
     place = scene.inner(failed[0])
@@ -95,6 +97,22 @@ def bind_or_listen_failed(scene: Scene) -> Finding | None:
     if ending := _own_end(scene):
         return _finding(ending)
     return _finding(place)
+
+
+# -- signals that come at a bad moment
+
+
+@rule
+def the_handler_changes_errno(scene: Scene) -> Finding | None:
+    if "errno" not in scene.check:
+        return None
+    for number, event in enumerate(scene.events):
+        if event.kind is Kind.RETURN and event.error:
+            inside = [
+                e for e in scene.events[:number] if e.kind is Kind.EXIT and e.error and e.tid == event.tid
+            ]
+            return _finding(scene.inner(inside[-1]) if inside else None)
+    return None
 
 
 # -- it has ended
@@ -123,12 +141,6 @@ def sigpipe_killed_it(scene: Scene) -> Finding | None:
         return None
     writes = [call for call in scene.named(*WRITES) if not call.exit]
     return _finding(scene.inner(scene.last(writes)))
-
-
-@rule
-def sigterm_killed_it(scene: Scene) -> Finding | None:
-    """Nobody has asked for SIGTERM: what should is the failed step's first function."""
-    return None
 
 
 @rule
@@ -168,19 +180,6 @@ def _way_out(scene: Scene, failed: Place) -> Place:
 
 
 @rule
-def the_handler_changes_errno(scene: Scene) -> Finding | None:
-    if "errno" not in scene.check:
-        return None
-    for number, event in enumerate(scene.events):
-        if event.kind is Kind.RETURN and event.error:
-            inside = [
-                e for e in scene.events[:number] if e.kind is Kind.EXIT and e.error and e.tid == event.tid
-            ]
-            return _finding(scene.inner(inside[-1]) if inside else None)
-    return None
-
-
-@rule
 def a_signal_was_taken_for_a_failure(scene: Scene) -> Finding | None:
     """The last call that failed with EINTR."""
     if scene.area != "eintr":
@@ -200,11 +199,16 @@ def sigchld_stays_blocked(scene: Scene) -> Finding | None:
 
 
 @rule
+def a_wait_waits_for_the_living(scene: Scene) -> Finding | None:
+    if scene.area == "shutdown":
+        return None
+    return _waits_for_the_living(scene)
+
+
+@rule
 def zombies_are_left(scene: Scene) -> Finding | None:
     if scene.area != "zombies":
         return None
-    if waiting := _waits_for_the_living(scene):
-        return waiting
     waits = scene.named(*WAITS, pid=scene.main)
     handlers = [
         call
@@ -311,7 +315,7 @@ def what_was_read_is_not_what_is_written(scene: Scene) -> Finding | None:
         elif call.name in WRITES and call.fd not in scene.listeners:
             read = last_read.get(key)
             if read is None:
-                if call.result and not any(c.name in READS and c.fd == call.fd for c in scene.calls if c.time < call.time):
+                if "greets" in scene.cause_text:
                     return _finding(scene.outer(call))
                 continue
             if call.asked > pending[key] and call.asked != pending[key]:
@@ -359,7 +363,7 @@ def the_client_was_let_go_too_early(scene: Scene) -> Finding | None:
     """Closed without its end of file having been read: the last thing that was done with it."""
     if scene.area != "echo":
         return None
-    for call in reversed(scene.named("close")):
+    for call in reversed(scene.named("close")[-20:]):
         before = [c for c in scene.calls if (c.pid, c.fd) == (call.pid, call.fd) and c.end < call.time]
         before = before[max((n for n, c in enumerate(before) if c.name == "close"), default=-1) + 1 :]
         used = [c for c in before if c.name in (*READS, *WRITES, *POLLS)]
@@ -377,8 +381,13 @@ def a_reader_waits_for_more(scene: Scene) -> Finding | None:
     if scene.area != "echo":
         return None
     for call in reversed(scene.blocked):
-        if call.name in (*READS, *POLLS) and (place := scene.inner(call)):
-            return _finding(place)
+        if call.name not in (*READS, *POLLS) or not scene.inner(call):
+            continue
+        if any(c.fd == call.fd and (c.result or 0) > 0 for c in scene.named(*READS, pid=call.pid)):
+            # What it has read already should have been answered: its caller reads on.
+            place = scene.caller(call)
+            return _finding(place and (scene.line_with(r"\bcontinue\b", place, after=8) or place))
+        return _finding(scene.inner(call))
     places = [place for event in scene.samples if (place := scene.inner(event))]
     if not scene.named(*READS) and places:
         return _finding(places[-1])
@@ -389,13 +398,86 @@ def a_reader_waits_for_more(scene: Scene) -> Finding | None:
 
 
 @rule
-def a_descriptor_is_left_open(scene: Scene) -> Finding | None:
-    if scene.area not in ("fds", "echo"):
-        return None
+def a_child_accepts(scene: Scene) -> Finding | None:
+    for call in scene.blocked:
+        if call.name in ACCEPTS and call.pid != scene.main and scene.named(*ACCEPTS, pid=scene.main):
+            return _finding(scene.inner(call))
     return None
 
 
+@rule
+def a_failed_birth_leaves_its_client_open(scene: Scene) -> Finding | None:
+    if "failed_fork" not in scene.check and "failed_thread" not in scene.check:
+        return None
+    failed = [call for call in scene.named("fork", "pthread_create") if call.error]
+    place = scene.inner(scene.last(failed))
+    return _finding(place and (scene.line_with(r"< 0|== -1|!= 0", place, after=15) or place))
+
+
+@rule
+def a_child_keeps_the_listener(scene: Scene) -> Finding | None:
+    if "port_is_free" not in scene.check:
+        return None
+    used = [c for c in scene.named(*READS) if c.pid != scene.main]
+    closed = {c.pid for c in scene.named("close") if c.fd in scene.listeners}
+    keeping = [call for call in used if call.pid not in closed]
+    return _finding(scene.inner(keeping[0]) if keeping else None)
+
+
+@rule
+def a_descriptor_is_left_open(scene: Scene) -> Finding | None:
+    """Of what was opened and not closed, the kind that there is most of: where it was used last."""
+    if scene.area not in ("fds", "echo", "eintr", "robustness"):
+        return None
+    left: dict[int, Call] = {}
+    for call in scene.calls:
+        if call.pid != scene.main:
+            continue
+        if call.name in (*ACCEPTS, "open", "dup", "socket") and (call.result or -1) >= 0:
+            left[call.result or 0] = call
+        elif call.name == "close" and call.fd is not None:
+            left.pop(call.fd, None)
+    left = {fd: call for fd, call in left.items() if fd not in scene.listeners and scene.inner(call)}
+    if not left:
+        return None
+    kinds = Counter(scene.inner(call) for call in left.values())
+    place, _ = kinds.most_common(1)[0]
+    fd, born = next((fd, call) for fd, call in left.items() if scene.inner(call) == place)
+    if born.name not in ACCEPTS:
+        return _finding(place)
+    forks = [c for c in scene.named("fork", pid=scene.main) if c.time > born.time and c.result]
+    if forks:
+        after = [
+            c
+            for c in scene.calls
+            if c.pid == scene.main and c.time > forks[0].end and _same_function(scene, c, forks[0])
+        ]
+        return _finding(scene.common(after[0], forks[0]) if after else scene.inner(forks[0]))
+    used = [
+        c
+        for c in scene.calls
+        if (c.pid, c.fd) == (born.pid, fd) and c.time > born.time and scene.inner(c)
+    ]
+    ended = any(c.name in READS and (c.result == 0 or c.error) for c in used)
+    return _finding(scene.outer(used[-1])) if used and (ended or scene.area == "fds") else None
+
+
+def _same_function(scene: Scene, one: Call, other: Call) -> bool:
+    ours = {place.function for place in scene.own_places(one.enter)}
+    fork = scene.inner(other)
+    return bool(fork and fork.function in ours)
+
+
 # -- the end
+
+
+@rule
+def children_are_left_behind(scene: Scene) -> Finding | None:
+    """The parent has ended and its children live: the last line of the function that accepts."""
+    if scene.area != "shutdown" or scene.exit_code is None or "other process" not in scene.observed:
+        return None
+    place = scene.outer(scene.last(scene.named(*ACCEPTS, pid=scene.main)))
+    return _finding(place and (scene.line_with(rf"^  return {scene.exit_code};", place, after=40) or place))
 
 
 @rule

@@ -134,6 +134,11 @@ class Scene:
                 return place
         return found[0] if found else None
 
+    def caller(self, what: Call | Event | None) -> Place | None:
+        """The line that called the student's function which made the call; else the innermost."""
+        found = self._of(what)
+        return next((p for p in found if p.function != found[0].function), found[0] if found else None)
+
     def common(self, one: Call, other: Call) -> Place | None:
         """The line of `one` in the innermost function that also made the call `other`."""
         functions = {place.function for place in self._of(other)}
