@@ -30,6 +30,7 @@ UNITS = {
 }
 _MORE_IS_BETTER = {"floor_share", "round_trips", "connections", "beside_slow", "transfer"}
 _NOISY_SPREAD = 0.2  # of the floor between repetitions
+_NOISY_FIGURES = 0.3  # of the figures that depend on the number of clients, usually
 _NOISY_LOSS = 0.1  # of the floor's processor time, taken by others
 
 
@@ -119,6 +120,9 @@ class Comparison:
             return f"other programs took {lost:.0%} of the processor while the floor was measured"
         if spread > _NOISY_SPREAD:
             return f"the floor itself varied by {spread:.0%} between repetitions"
+        spreads = [f.spread for row in self.rows for key, f in row.figures.items() if key.clients]
+        if spreads and (usual := statistics.median(spreads)) > _NOISY_FIGURES:
+            return f"half of the figures varied by more than {usual:.0%} between repetitions"
         return None
 
     def curve(self) -> list[int]:

@@ -55,9 +55,9 @@ _CHINESE = {
     "| server": "| 服务器", "of the floor": "占下限的比例", "1 client 1/s": "1 个客户端 次/秒",
     "clients 1/s": "个客户端 次/秒", "connections 1/s": "连接/秒", "large MB/s": "大消息 MB/s",
     "µs: p50, p99, p99.9 1 client": "µs：p50、p99、p99.9，1 个客户端", "the same ": "同上，",
-    "fixed schedule": "固定时间表", "memory KiB/client": "内存 KiB/客户端", "switches /trip": "切换/往返",
-    "processor µs/trip": "处理器 µs/往返", "first byte beside one who holds on": "旁边有人占着时的首字节",
-    "beside one who never reads": "旁边有人从不读时", "when that one leaves": "等那一个离开",
+    "fixed schedule": "固定时间表", "KiB a client": "内存 KiB/客户端", "switches a trip": "切换/往返",
+    "CPU µs a trip": "处理器 µs/往返", "first byte while one holds on": "有人占着时的首字节",
+    "beside a slow one": "旁边有人从不读时", "waits for it": "等它离开",
 }  # fmt: skip
 
 
@@ -103,11 +103,11 @@ def _tables(comparison: Comparison) -> list[_Columns]:
             ("the same\nfixed schedule", lambda row: _latency(row, "scheduled")),
         ],
         [
-            ("memory\nKiB/client", lambda row: _plain(row, "memory", factor=1 / 1024)),
-            ("switches\n/trip", lambda row: _plain(row, "switches", many, ".2f")),
-            ("processor\nµs/trip", lambda row: _plain(row, "processor", many, ".1f", 1e-3)),
-            ("first byte beside\none who holds on", _first_byte),
-            ("beside one who\nnever reads", lambda row: _plain(row, "beside_slow", form=".2f")),
+            ("KiB a\nclient", lambda row: _plain(row, "memory", factor=1 / 1024)),
+            ("switches\na trip", lambda row: _plain(row, "switches", many, ".2f")),
+            ("CPU µs\na trip", lambda row: _plain(row, "processor", many, ".1f", 1e-3)),
+            ("first byte\nwhile one holds on", _first_byte),
+            ("beside\na slow one", lambda row: _plain(row, "beside_slow", form=".2f")),
         ],
     ]
 
@@ -131,7 +131,7 @@ def _count(row: Row, figure: str, clients: int | None = None) -> str:
 
 def _latency(row: Row, figure: str, clients: int | None = None) -> str:
     values = [row.median(f"{figure}_{name}", clients) for name in ("p50", "p99", "p99.9")]
-    return "–" if None in values else "  ".join(f"{value / 1000:,.0f}" for value in values if value)
+    return "–" if None in values else " ".join(f"{value / 1000:,.0f}" for value in values if value)
 
 
 def _first_byte(row: Row) -> str:
@@ -139,7 +139,7 @@ def _first_byte(row: Row) -> str:
     if value is None:
         return "–"
     held = value > 50e6
-    return "when that one leaves" if held else f"{value / 1e6:,.1f} ms"
+    return "waits for it" if held else f"{value / 1e6:,.1f} ms"
 
 
 def standings(comparison: Comparison) -> list[str]:
