@@ -125,14 +125,14 @@ TEST_CASE("what a client sends is seen to be wrong when it is lost, doubled or a
   const Pattern own(1), other(2);
   const auto sent = own.at(0, 4096);
   CHECK(own.matches(0, sent) == 4096);
-  for (const std::uint64_t shift : {1, 64, 1024, 4096, 65536}) CHECK(own.matches(shift, sent) < 64);
+  for (const std::uint64_t shift : {1U, 64U, 1024U, 4096U, 65536U}) CHECK(own.matches(shift, sent) < 64);
   CHECK(other.matches(0, sent) < 64);
   CHECK(own.matches(Pattern::kPeriod, sent) == 4096);
 }
 
 TEST_CASE("round trips are counted, timed and checked", "[run]") {
   const Server server(right);
-  for (const std::size_t clients : {1, 8}) {
+  for (const std::size_t clients : {1U, 8U}) {
     Plan plan = server.plan();
     plan.clients = clients;
     const auto result = run(plan);
@@ -209,7 +209,7 @@ TEST_CASE("a corrupt byte is named", "[run][failure]") {
       return true;
     });
   });
-  for (const std::size_t clients : {1, 2}) {
+  for (const std::size_t clients : {1U, 2U}) {
     Plan plan = server.plan();
     plan.clients = clients;
     const auto result = run(plan);
