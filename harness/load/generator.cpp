@@ -106,6 +106,8 @@ void Generator::measure(Result& result) {
         measuring = true;
         cpu = cpu_seconds();
       }
+      // Also what fell due while we slept past the end.
+      if (plan_.rate > 0 && !over_) send_what_is_due(time);
       if (!over_ && (time >= end_ || (plan_.rounds && result.round_trips >= plan_.rounds))) {
         if (time < end_) end_ = time;
         over_ = true;
@@ -119,10 +121,7 @@ void Generator::measure(Result& result) {
         }
       }
       std::int64_t until = std::min(leave_at, over_ ? kNever : measuring ? end_ : begin_);
-      if (plan_.rate > 0 && !over_) {
-        send_what_is_due(time);
-        until = std::min(until, due_time(scheduled_));
-      }
+      if (plan_.rate > 0 && !over_) until = std::min(until, due_time(scheduled_));
       turn(until);
     }
   } catch (const Stopped&) {
