@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Optional
 
@@ -9,12 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from echolab import build, course, output, scenarios, tracing
+from echolab import bench as benchmark
+from echolab import build, contenders, course, output, scenarios, tracing
 from echolab.grading import Interrupted, Target, grade
 from echolab.known import catalogue
 from echolab.prove import Proof
 from echolab.prove import prove as prove_all
-from echolab.report import Report, Status, json, junit, terminal
+from echolab.report import Report, Status, figures, json, junit, terminal
 from echolab.report import proof as proof_table
 from echolab.server import Command, CommandError
 from echolab.timeline import text
@@ -252,6 +254,81 @@ def prove(
     if markdown:
         _write(markdown, proof_table.markdown(proofs))
     raise typer.Exit(0 if all(proof.is_right for proof in proofs) else FAILED)
+
+
+@app.command()
+def bench(
+    lessons: Optional[list[str]] = typer.Argument(
+        None, metavar="[LESSON…]", help="1 to 4; all models if it is left out."
+    ),
+    mine: bool = typer.Option(False, "--mine", help="Measure your own servers too."),
+    server: Optional[str] = typer.Option(
+        None, metavar="'CMD … {port} …'", help="Measure any program too, as one of LESSON's model."
+    ),
+    port: Optional[int] = typer.Option(
+        None, metavar="N", min=1, max=65535, help="The port that CMD uses, if it is fixed."
+    ),
+    quick: bool = typer.Option(False, "--quick", help="Less of everything: about a minute."),
+    repeat: Optional[int] = typer.Option(
+        None, metavar="N", min=1, help="How often each figure is measured."
+    ),
+    peers: bool = typer.Option(True, help="Compare with the servers of others that are installed."),
+    json_file: Optional[Path] = typer.Option(
+        None, "--json", metavar="FILE", help="Write the figures as JSON too; - for stdout."
+    ),
+    plots: Optional[Path] = typer.Option(
+        None, "--plots", metavar="DIR", help="Draw them too, as PNG and SVG."
+    ),
+    docs: bool = typer.Option(False, "--docs", help="Write the tables and plots of the docs."),
+) -> None:
+    """Measure the finished servers, and those of others, against each other."""
+    console = Console(stderr=json_file == Path("-"), highlight=False)
+    code = 0
+    try:
+        asked = [course.find(text) for text in lessons or []]
+        if any(step for _, step in asked):
+            raise course.UnknownLesson("bench measures whole lessons: 2, not 2.1")
+        chosen = [lesson for lesson, _ in asked] or list(course.lessons())
+        if port and not server:
+            raise CommandError("--port goes with --server")
+        if server and len(chosen) != 1:
+            raise CommandError("--server needs the lesson whose model it has: bench 2 --server …")
+        more = [contenders.given(server, port, chosen[0])] if server else []
+        if plots or docs:
+            from echolab.report import plots as drawing
+        settings = benchmark.QUICK if quick else benchmark.Settings()
+        if repeat:
+            settings = replace(settings, repeat=repeat)
+        with contenders.scratch() as folder, console.status("building", spinner="line") as status:
+            found, absent = contenders.gather(chosen, mine, more, peers, Path(folder))
+            running = benchmark.Bench(found, chosen, settings, status.update)
+            running.comparison.absent = absent
+            try:
+                running.run()
+            except KeyboardInterrupt:
+                code = INTERRUPTED
+        figures.write(running.comparison, console)
+        if json_file:
+            _write(json_file, running.comparison.as_json())
+        if plots:
+            drawing.write(running.comparison, plots)
+        if docs:
+            figures.write_docs(running.comparison, course.ROOT / "docs" / "generated")
+            drawing.write(running.comparison, course.ROOT / "docs" / "generated")
+    except (course.UnknownLesson, CommandError) as error:
+        _leave(USAGE, str(error))
+    except ImportError:
+        _leave(TROUBLE, "plots need matplotlib: apt-get install python3-matplotlib")
+    except build.CompileError as error:
+        _leave(FAILED, f"it does not compile:\n{error}")
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    if code == INTERRUPTED:
+        _leave(INTERRUPTED, "stopped: the figures are of what was measured before")
+    if any(row.ours and row.problems for row in running.comparison.rows):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
