@@ -2,7 +2,7 @@
 import { defineConfig } from 'vitepress'
 
 import { annotatedCode } from './annotated-code.mts'
-import { inlineFigures } from './figures.mts'
+import { timelines } from './figures.mts'
 import { headingIds } from './headings.mts'
 import { joinChineseLines } from './chinese-lines.mts'
 import { english, chinese, searchTexts } from './languages.mts'
@@ -28,7 +28,7 @@ export default defineConfig({
       md.use(headingIds)
       md.use(annotatedCode)
       md.use(linksIntoTheTree)
-      md.use(inlineFigures)
+      md.use(timelines)
       md.use(joinChineseLines)
     },
   },

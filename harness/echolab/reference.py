@@ -21,6 +21,11 @@ def commands(language: str) -> str:
     return "\n".join(_section(name, command, language) for name, command in sorted(app.commands.items()))
 
 
+def names() -> list[str]:
+    """The commands there are."""
+    return sorted(_app().commands)
+
+
 def untranslated() -> list[str]:
     """The help texts for which docs/zh/commands.toml has no Chinese."""
     texts = [text for command in _app().commands.values() for text in _texts(command)]
