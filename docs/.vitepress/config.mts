@@ -21,7 +21,7 @@ export default defineConfig({
   transformPageData: translationState,
   router: { prefetchLinks: false }, // a page costs its own bytes, not its neighbours'
   markdown: {
-    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
     anchor: { permalink: false }, // headings.mts gives the ids, and the links
     headers: { level: [2, 3] },
     config(md) {

@@ -3,10 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import http from 'node:http'
 import { createRequire } from 'node:module'
-import { extname, join } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 
 const [chromium, dist, docs, screenshots] = process.argv.slice(2)
-const require = createRequire(join(docs, 'package.json'))
+const require = createRequire(resolve(docs, 'package.json'))
 const { chromium: browserType } = require('playwright-core')
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -30,12 +30,12 @@ async function open(path, options = {}) {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, ...options })
   page.on('pageerror', (error) => seen.errors.push(`${path}: ${error.message}`))
   page.on('request', (request) => request.url().startsWith(site) || request.url().startsWith('data:') || seen.foreign.push(request.url()))
-  let bytes = 0
-  page.on('response', async (response) => {
-    if (/\.js$/.test(response.url()) && !/localSearchIndex/i.test(response.url())) bytes += (await response.body()).length
+  const scripts = []
+  page.on('response', (response) => {
+    if (/\.js$/.test(response.url()) && !/localSearchIndex/i.test(response.url())) scripts.push(response.body().then((body) => body.length))
   })
   await page.goto(site + path, { waitUntil: 'networkidle' })
-  seen.script_bytes[path] = bytes
+  seen.script_bytes[path] = (await Promise.all(scripts)).reduce((sum, bytes) => sum + bytes, 0)
   return page
 }
 
