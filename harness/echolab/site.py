@@ -20,14 +20,6 @@ DIST = DOCS / ".vitepress" / "dist"
 FIGURES = DOCS / "figures"
 OLDEST_NODE = 18
 _WITHOUT = "the rest of the lab works without the docs' site, and docs/en is readable as it is"
-# What other commands measure, and what stands in its place as long as nobody has.
-_MEASURED = {
-    "bench.en.md": "_Not measured yet: `harness/lab bench` makes these figures._\n",
-    "bench.zh.md": "_还没有测过：这里的数字由 `harness/lab bench` 给出。_\n",
-    "proof.en.md": "_Not run yet: `harness/lab prove` makes this table._\n",
-    "proof.zh.md": "_还没有跑过：这张表由 `harness/lab prove` 给出。_\n",
-}
-
 
 class BuildFailed(Exception):
     """The pages do not make a site: a dead link, a note without its line. The text says where."""
@@ -72,14 +64,11 @@ def install(npm: str, say: Callable[[str], None]) -> None:
 
 
 def generate() -> None:
-    """Writes what the pages include: the commands, and a word in place of figures that are not there."""
+    """Writes the reference of the commands, which the pages include."""
     folder = DOCS / "generated"
     folder.mkdir(exist_ok=True)
     for language in ("en", "zh"):
         (folder / f"commands.{language}.md").write_text(reference.commands(language), encoding="utf-8")
-    for name, text in _MEASURED.items():
-        if not (folder / name).exists():
-            (folder / name).write_text(text, encoding="utf-8")
 
 
 def serve(port: int, say: Callable[[str], None]) -> int:
