@@ -16,7 +16,9 @@ DOCS = ROOT / "docs"
 ENGLISH, CHINESE = DOCS / "en", DOCS / "zh"
 
 _FENCE = re.compile(r"^(```+)([^\n]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-_REGION = re.compile(r"^\[[^\]]+\]\(([^)#]+\.cpp)#step-(\d+)\)$\n\n((?:\d+\. (?:.|\n(?!\n))*\n?)*)", re.MULTILINE)
+_REGION = re.compile(
+    r"^\[[^\]]+\]\(([^)#]+\.cpp)#step-(\d+)\)$\n\n((?:\d+\. (?:.|\n(?!\n))*\n?)*)", re.MULTILINE
+)
 _NOTE = re.compile(r"^\d+\. (`+)(.+?)\1 ?((?:.|\n(?!\d+\. ))*)", re.MULTILINE)
 _TRANSLATES = re.compile(r"^translates: (\S+)$", re.MULTILINE)
 
@@ -51,7 +53,9 @@ class AnnotatedRegion:
             places = range(start, len(region.lines))
             place = next((n for n in places if note.code in region.lines[n]), None)
             if place is None:
-                raise PageError(f"{self.source}, step {self.step}: no line below the note before has {note.code!r}")
+                raise PageError(
+                    f"{self.source}, step {self.step}: no line below the note before has {note.code!r}"
+                )
             found.append(region.first_line + place)
             start = place + 1
         return found
@@ -120,14 +124,18 @@ class Page:
     @property
     def counterpart(self) -> "Page":
         """The same page in the other language, whether or not it exists."""
-        here, there = (ENGLISH, CHINESE) if self.path.is_relative_to(ENGLISH) else (CHINESE, ENGLISH)
+        here, there = (
+            (ENGLISH, CHINESE) if self.path.is_relative_to(ENGLISH) else (CHINESE, ENGLISH)
+        )
         return Page(there / self.path.relative_to(here))
 
     @property
     def blob(self) -> str:
         """What `git hash-object` says of the page as it stands."""
         content = self.path.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        return hashlib.sha1(
+            b"blob %d\0" % len(content) + content, usedforsecurity=False
+        ).hexdigest()
 
     @property
     def translates(self) -> str | None:
@@ -145,7 +153,8 @@ class Page:
         if not self.translates or not self.counterpart.path.exists():
             raise PageError(f"{self.name} is no translation of an English page")
         self.path.write_text(
-            _TRANSLATES.sub(f"translates: {self.counterpart.blob[:10]}", self.text, count=1), encoding="utf-8"
+            _TRANSLATES.sub(f"translates: {self.counterpart.blob[:10]}", self.text, count=1),
+            encoding="utf-8",
         )
 
 

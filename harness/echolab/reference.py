@@ -18,7 +18,9 @@ _WORDS = {
 def commands(language: str) -> str:
     """Every command with its arguments and options, as Markdown; texts without a translation stay English."""
     app = _app()
-    return "\n".join(_section(name, command, language) for name, command in sorted(app.commands.items()))
+    return "\n".join(
+        _section(name, command, language) for name, command in sorted(app.commands.items())
+    )
 
 
 def names() -> list[str]:

@@ -18,7 +18,9 @@ from echolab.pages import CHINESE, DOCS, ENGLISH, Block, Page, pages
 from echolab.regions import read_regions
 
 HERE = Path(__file__).parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None
+)
 ALL = pages(ENGLISH) + pages(CHINESE)
 each_page = pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
 each_english_page = pytest.mark.parametrize("page", pages(ENGLISH), ids=lambda page: page.name)
@@ -29,8 +31,14 @@ each_english_page = pytest.mark.parametrize("page", pages(ENGLISH), ids=lambda p
 
 def test_every_step_of_every_solution_is_shown_once_in_each_language() -> None:
     for language in (ENGLISH, CHINESE):
-        shown = [(region.source, region.step) for page in pages(language) for region in page.regions]
-        steps = [(lesson.source(solutions=True), step.number) for lesson in lessons() for step in lesson.steps]
+        shown = [
+            (region.source, region.step) for page in pages(language) for region in page.regions
+        ]
+        steps = [
+            (lesson.source(solutions=True), step.number)
+            for lesson in lessons()
+            for step in lesson.steps
+        ]
         assert sorted(shown) == sorted(steps)
 
 
@@ -55,7 +63,9 @@ def test_every_note_has_its_text_in_both_languages(page: Page) -> None:
 
 
 def test_both_languages_have_the_same_pages() -> None:
-    assert [page.counterpart.path for page in pages(ENGLISH)] == [page.path for page in pages(CHINESE)]
+    assert [page.counterpart.path for page in pages(ENGLISH)] == [
+        page.path for page in pages(CHINESE)
+    ]
 
 
 @each_english_page
@@ -124,7 +134,9 @@ def _checks() -> dict[str, set[str]]:
         ".items() if hasattr(f, 'check')] for n in '1234'}))"
     )
     folders = [str(ROOT / "harness"), str(ROOT / "harness" / "checks")]
-    found = subprocess.run([sys.executable, "-c", script, *folders], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", script, *folders], capture_output=True, text=True, check=True
+    )
     return {lesson: set(ids) for lesson, ids in json.loads(found.stdout).items()}
 
 
@@ -141,11 +153,20 @@ def test_every_wrong_server_of_the_errata_fails_the_check_that_is_named_with_it(
         told = 0
         for entry in page.text.split("\n### ")[1:]:
             for path in re.findall(r"\(([^)]+/mutants/[^)]+\.cpp)\)", entry):
-                head = (page.path.parent / path).resolve().read_text(encoding="utf-8").split("// #region")[0]
+                head = (
+                    (page.path.parent / path)
+                    .resolve()
+                    .read_text(encoding="utf-8")
+                    .split("// #region")[0]
+                )
                 fails = re.search(r"fails: ((?:.|\n)*?)\n// cause", head)
                 assert fails, path
                 failing = set(re.findall(r"\d\.\d\.\w+", fails[1]))
-                named = {name for name in re.findall(r"`(\d\.\d\.\w+)`", entry) if not name.startswith("_")}
+                named = {
+                    name
+                    for name in re.findall(r"`(\d\.\d\.\w+)`", entry)
+                    if not name.startswith("_")
+                }
                 assert "?" in fails[1] or failing & named, (path, named)
                 told += 1
         assert told >= 20
@@ -161,7 +182,9 @@ def _runnable() -> list[tuple[str, Block, str]]:
         blocks = page.blocks
         for block, following in zip(blocks, [*blocks[1:], Block("", "", "")], strict=False):
             if block.language == "sh" and not block.remark:
-                found.append((page.name, block, following.text if following.language == "text" else ""))
+                found.append(
+                    (page.name, block, following.text if following.language == "text" else "")
+                )
     return found
 
 
@@ -191,21 +214,34 @@ trap 'code=$?; [ $code -ne 127 ] || exit 127' ERR
 
 
 @pytest.mark.parametrize(
-    ("page", "block", "promised"), _runnable(), ids=lambda value: value if isinstance(value, str) else ""
+    ("page", "block", "promised"),
+    _runnable(),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_command_that_is_shown_runs(page: str, block: Block, promised: str) -> None:
     for command in re.findall(r"harness/lab (\w+)", block.text):
         if command not in reference.names():
             pytest.skip(f"there is no lab {command} here")
-    alone = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    alone = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine allows no namespaces, and port 8080 may be somebody else's")
     binaries = re.findall(r"build/(\S+/(?:server|server_test))\b", block.text)
     build.build(*[build.DIRECTORY / name for name in set(binaries)])
     up = "import socket, struct, fcntl; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 1))"
-    script = f"{sys.executable} -c \"{up}\"\n{_TYPIST}\n{block.text}"
+    script = f'{sys.executable} -c "{up}"\n{_TYPIST}\n{block.text}'
     lab = f'#!/bin/sh\nPYTHONPATH={ROOT}/harness exec {sys.executable} -P -m echolab "$@"\n'
-    text = script.replace("harness/lab ", "run_lab ").replace("trap settle", f"run_lab() {{ sh -c '{lab[10:]}' lab \"$@\"; }}\ntrap settle", 1)
+    text = script.replace("harness/lab ", "run_lab ").replace(
+        "trap settle", f"run_lab() {{ sh -c '{lab[10:]}' lab \"$@\"; }}\ntrap settle", 1
+    )
     done = subprocess.run(
         [*alone, "bash", "-c", text], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=120, check=False, env=os.environ | {"COLUMNS": "120"},
@@ -213,13 +249,23 @@ def test_every_command_that_is_shown_runs(page: str, block: Block, promised: str
     assert done.returncode not in (2, 3, 126, 127), done.stderr
     if promised:
         wanted = promised.replace("…", "...")
-        assert OutputChecker().check_output(wanted, done.stdout, ELLIPSIS), done.stdout + done.stderr
+        assert OutputChecker().check_output(wanted, done.stdout, ELLIPSIS), (
+            done.stdout + done.stderr
+        )
 
 
 def test_the_worked_example_is_a_check() -> None:
-    example = next(block for block in Page(ENGLISH / "instructors/course.md").blocks if block.language == "python")
+    example = next(
+        block
+        for block in Page(ENGLISH / "instructors/course.md").blocks
+        if block.language == "python"
+    )
     module = ModuleType("example")
-    exec("from echolab.client import Client\nfrom echolab.verdict import check, expect\n" + example.text, vars(module))
+    exec(
+        "from echolab.client import Client\nfrom echolab.verdict import check, expect\n"
+        + example.text,
+        vars(module),
+    )
     assert module.an_empty_line_comes_back.check.step == 3
 
 
@@ -243,18 +289,25 @@ def test_without_node_it_says_so_and_exits_with_3(lab, tmp_path: Path) -> None: 
 
 def test_without_the_registry_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm = tmp_path / "npm"
-    npm.write_text("#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\necho 'npm error request failed, no network' >&2\nexit 1\n")
+    npm.write_text(
+        "#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\necho 'npm error request failed, no network' >&2\nexit 1\n"
+    )
     npm.chmod(0o755)
     monkeypatch.setattr(site, "DOCS", tmp_path)
     (tmp_path / "package-lock.json").write_text("{}")
-    with pytest.raises(site.GraderTrouble, match="npm could not fetch the site's packages: request failed, no network"):
+    with pytest.raises(
+        site.GraderTrouble,
+        match="npm could not fetch the site's packages: request failed, no network",
+    ):
         site.install(str(npm), lambda said: None)
 
 
 def test_the_lock_file_names_no_registry_of_this_machine() -> None:
     lock = json.loads((DOCS / "package-lock.json").read_text(encoding="utf-8"))
     for name, package in lock["packages"].items():
-        assert package.get("resolved", "https://registry.npmjs.org/").startswith("https://registry.npmjs.org/"), name
+        assert package.get("resolved", "https://registry.npmjs.org/").startswith(
+            "https://registry.npmjs.org/"
+        ), name
 
 
 # ---- The site
@@ -286,7 +339,10 @@ def test_a_walk_through_the_site(dist: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["errors"] == [] and seen["foreign"] == []
-    assert seen["switched"].endswith("/zh/1-single-process.html") or "/zh/1-single-process" in seen["switched"]
+    assert (
+        seen["switched"].endswith("/zh/1-single-process.html")
+        or "/zh/1-single-process" in seen["switched"]
+    )
     for query, titles in seen["searches"].items():
         assert titles, f"nothing found for {query}"
     assert seen["timelines"] and all(width > 0 for width in seen["timelines"])
