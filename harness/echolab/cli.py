@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from echolab import bench as benchmark
-from echolab import build, contenders, course, output, scenarios, tracing
+from echolab import build, contenders, course, output, pages, scenarios, site, tracing
 from echolab.grading import Interrupted, Target, grade
 from echolab.known import catalogue
 from echolab.prove import Proof
@@ -338,6 +338,45 @@ def test(
     """Run the project's own tests: what must pass before a change lands."""
     try:
         raise typer.Exit(build.test(names or []))
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+
+
+@app.command()
+def docs(
+    serve: bool = typer.Option(False, "--serve", help="Build the site, then show it."),
+    port: int = typer.Option(
+        8000, metavar="N", min=1, max=65535, help="With --serve: the port to show it on."
+    ),
+    figures: bool = typer.Option(
+        False, "--figures", help="Draw the timelines anew, each from a run of the solution."
+    ),
+    translations: bool = typer.Option(
+        False, "--translations", help="Say which Chinese pages are behind the English ones."
+    ),
+    translated: Optional[Path] = typer.Option(
+        None, metavar="PAGE", help="Note that this Chinese page is up to date now."
+    ),
+) -> None:
+    """Build the annotated docs as a site."""
+    try:
+        if translated:
+            pages.Page(translated.resolve()).mark_translated()
+        elif translations:
+            stands = site.translations()
+            for page, stand in stands:
+                print(f"{page.name}: {stand}")
+            raise typer.Exit(0 if all(stand == "up to date" for _, stand in stands) else FAILED)
+        elif figures:
+            site.draw_figures(print)
+        else:
+            site.build(print)
+            if serve:
+                raise typer.Exit(site.serve(port, print))
+    except (pages.PageError, site.BuildFailed, OSError, ValueError) as error:
+        _leave(FAILED, str(error))
     except GraderTrouble as error:
         _leave(TROUBLE, str(error))
     except KeyboardInterrupt:

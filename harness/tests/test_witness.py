@@ -283,7 +283,7 @@ def wrong_servers() -> list[Known]:
         "3-ignores_sigterm",
         "4-starts_one_worker_too_many",
     }
-    return [mutant for mutant in MUTANTS if mutant.id in wanted]
+    return [mutant for mutant in catalogue() if mutant.id in wanted]
 
 
 @pytest.mark.parametrize("wrong", wrong_servers(), ids=lambda wrong: wrong.id)
@@ -301,7 +301,7 @@ def test_a_verdict_is_the_same_with_a_witness_and_without(wrong: Known) -> None:
 
 
 def test_the_line_of_a_crash_is_named() -> None:
-    wrong = next(mutant for mutant in MUTANTS if mutant.id == "1-crashes_on_its_second_client")
+    wrong = next(mutant for mutant in catalogue() if mutant.id == "1-crashes_on_its_second_client")
     build.build(wrong.binary)
     lesson = wrong.lesson
     report = grade(Target(lesson, command=wrong.target.command), lesson.step(6))
