@@ -36,7 +36,7 @@ after_a_half_close_everything_comes_back_then_the_end = check(step=1, area="echo
 # Step 2: the worker
 
 
-@check(step=2, area="pool", points=4)
+@check(step=2, area="pool", points=5)
 def a_worker_goes_on_to_its_next_client(new_server: NewServer) -> None:
     """More clients than workers come one after another; all are served."""
     server = behaviour.started(new_server, threads=WORKERS)
@@ -44,7 +44,7 @@ def a_worker_goes_on_to_its_next_client(new_server: NewServer) -> None:
         behaviour.expect_new_client(server, "one after another", "a worker ends with its client")
 
 
-@check(step=2, area="pool", points=4)
+@check(step=2, area="pool", points=5)
 def a_worker_survives_its_clients_reset(new_server: NewServer) -> None:
     """As many clients as there are workers, and one more, are reset; the next is served."""
     server = behaviour.started(new_server, threads=WORKERS)
@@ -56,10 +56,7 @@ def a_worker_survives_its_clients_reset(new_server: NewServer) -> None:
     behaviour.expect_new_client(server, "after resets", "each reset has cost a worker")
 
 
-each_client_gets_its_own_bytes = check(step=2, area="concurrency", points=3)(
-    behaviour.each_client_gets_its_own_bytes
-)
-a_reset_while_it_writes_costs_only_that_client = check(step=2, area="robustness", points=3)(
+a_reset_while_it_writes_costs_only_that_client = check(step=2, area="robustness", points=4)(
     behaviour.a_reset_while_it_writes_costs_only_that_client
 )
 descriptors_do_not_pile_up = check(step=2, area="fds", points=3)(
@@ -78,13 +75,18 @@ def waiting_for_clients_takes_no_processor_time(server: Server, connect: Connect
 # Step 3: the pool and its end
 
 
-@check(step=3, area="concurrency", points=5)
+@check(step=3, area="concurrency", points=4)
 def as_many_clients_as_workers_are_served_at_once(new_server: NewServer) -> None:
     """As many clients as there are workers are connected at the same time, and all of them are served."""
     all_workers_busy(new_server)
 
 
-@check(step=3, area="pool", points=5)
+each_client_gets_its_own_bytes = check(step=3, area="concurrency", points=3)(
+    behaviour.each_client_gets_its_own_bytes
+)
+
+
+@check(step=3, area="pool", points=4)
 def one_client_too_many_waits_for_a_worker(new_server: NewServer) -> None:
     """With all workers busy the next client waits; when one of the others leaves, it is served."""
     server, served = all_workers_busy(new_server)
@@ -128,7 +130,7 @@ def clients_are_served_in_the_order_of_their_arrival(new_server: NewServer) -> N
         leaving = client
 
 
-@check(step=3, area="threads", points=5)
+@check(step=3, area="threads", points=4)
 def the_number_of_threads_stays_the_same(new_server: NewServer) -> None:
     """Before, while and after clients are served there are as many threads, all of one process."""
     server = behaviour.started(new_server, threads=WORKERS)
