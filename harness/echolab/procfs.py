@@ -105,7 +105,7 @@ class Process:
 
     @property
     def zombie(self) -> bool:
-        return self.tasks[0].state == "Z"
+        return all(task.state in "ZX" for task in self.tasks)
 
 
 def _read(path: str) -> str:
@@ -167,7 +167,7 @@ def process(pid: int) -> Process | None:
 def has_ended(pid: int) -> bool:
     """Whether every thread of `pid` has ended, though its parent may not have waited for it yet."""
     found = process(pid)
-    return found is None or all(task.state in "ZX" for task in found.tasks)
+    return found is None or found.zombie
 
 
 def descendants(pid: int) -> Iterator[Process]:

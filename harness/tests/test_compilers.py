@@ -12,7 +12,7 @@ import pytest
 from echolab import build
 
 # Catch2's headers take seconds each, and the unit tests are no part of what students build.
-SKIPPED = ("server_test.cpp", "catch_main.cpp")
+SKIPPED = ("_test.cpp", "catch_main.cpp")
 
 
 def test_clang_finds_nothing_to_warn_about() -> None:
@@ -33,7 +33,7 @@ def syntax_errors(entry: dict[str, str]) -> str:
     words = shlex.split(entry["command"])[1:]
     kept = words[: words.index("-MD")]
     done = subprocess.run(
-        ["clang++", *kept, "-Werror", "-fsyntax-only", entry["file"]],
+        ["clang++", *kept, "-Werror", "-Wno-unknown-warning-option", "-fsyntax-only", entry["file"]],
         cwd=entry["directory"],
         capture_output=True,
         text=True,

@@ -95,8 +95,8 @@ template <typename Body>
 }  // namespace witness
 
 // The original of a call as `next_NAME`.
-#define NEXT_VERSION(name, ...)                                                \
-  constinit witness::Next<decltype(::name)> next_##name(#name, ##__VA_ARGS__); \
+#define NEXT_VERSION(name, ...)                                                            \
+  constinit witness::Next<decltype(::name)> next_##name(#name __VA_OPT__(, ) __VA_ARGS__); \
   [[gnu::constructor(101)]] void resolve_##name() { next_##name.get(); }
 #define NEXT(name) NEXT_VERSION(name)
 
