@@ -38,7 +38,7 @@ _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does bef
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
 _MOST_ACTS = 20_000  # of our clients are remembered
-_MOST_PROCESSES = 1000  # a server that has more has lost control of its forks
+_MOST_TASKS = 1000  # processes and threads: a server that has more has lost control of its forks
 
 
 @cache
@@ -148,7 +148,11 @@ class Server:
         try:
             environment = self.witness.environment if self.witness else {}
             self._warden = Warden(
-                self._warden_binary, words, disturb=self._disturb, environment=environment
+                self._warden_binary,
+                words,
+                disturb=self._disturb,
+                most_tasks=_MOST_TASKS,
+                environment=environment,
             )
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
@@ -300,6 +304,14 @@ class Server:
         if code is None and procfs.has_ended(self._warden.pid):
             code = self._warden.wait()  # the warden is about to say it
         return code
+
+    @property
+    def halted(self) -> int:
+        """How many processes and threads it had when it was stopped for having too many; else 0."""
+        if not self._warden:
+            return 0
+        self._warden.poll()
+        return self._warden.halted
 
     def has_ended(self) -> bool:
         """Whether the program and all that it started have ended."""
@@ -591,12 +603,12 @@ class _Patience:
     def ended(self) -> str | None:
         """Why there is nothing to wait for any more, or None."""
         server, now = self._server, time.monotonic()
+        if halted := server.halted:
+            self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
+            return f"the server has started {halted:,} processes and threads"
         tasks = tuple(server.tasks())
         if server.exit_code is not None and all(task.state == "Z" for task in tasks):
             return server.describe()
-        if len(tasks) > _MOST_PROCESSES:
-            self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
-            return f"the server has started {len(tasks):,} processes and threads"
         if self._first is None:
             self._first = {task.tid: task for task in tasks}
         if now - self._start > _DEADLINE * slowness():

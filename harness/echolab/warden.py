@@ -26,6 +26,9 @@ class NotStarted(Exception):
 class Warden:
     """One program and all that descends from it, until close(). `environment` adds to our own.
 
+    Should they become more than `most_tasks` processes and threads, all are stopped (SIGSTOP) for
+    good, and `halted` is their number.
+
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
 
@@ -35,6 +38,7 @@ class Warden:
         command: Sequence[str],
         *,
         disturb: bool = False,
+        most_tasks: int = 0,
         environment: Mapping[str, str] = {},
     ) -> None:
         self._binary = binary
@@ -46,6 +50,8 @@ class Warden:
         arguments = [str(binary), "--control", str(theirs.fileno()), "--output", str(output)]
         if disturb:
             arguments.append("--disturb")
+        if most_tasks:
+            arguments += ["--most-tasks", str(most_tasks)]
         try:
             self._process = subprocess.Popen(
                 [*arguments, "--", *command],
@@ -63,6 +69,7 @@ class Warden:
         self.init = 0  # of the warden's second process: whatever the program starts lives below it
         self.confinement = ""
         self.disturbed = 0
+        self.halted = 0
         self._armed = 0
         self._wait_status: int | None = None
         try:
@@ -101,6 +108,8 @@ class Warden:
             self._armed += 1
         elif kind == "disturbed":
             self.disturbed += 1
+        elif kind == "halted":
+            self.halted = int(rest)
         elif kind == "exec-failed":
             raise NotStarted(int(rest))
         else:
@@ -108,12 +117,12 @@ class Warden:
 
     def poll(self) -> int | None:
         """The program's exit code if it has ended (negative: the signal), else None."""
-        while self._wait_status is None:
-            try:
+        try:
+            while True:
                 self._next_message(socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return None
-        return os.waitstatus_to_exitcode(self._wait_status)
+        except BlockingIOError:
+            pass
+        return None if self._wait_status is None else os.waitstatus_to_exitcode(self._wait_status)
 
     def wait(self) -> int:
         """Waits until the program has ended; its exit code."""
@@ -138,7 +147,7 @@ class Warden:
             select.select([self._control], [], [])
 
     def fileno(self) -> int:
-        """Becomes readable when the program has ended."""
+        """Becomes readable when the program has ended, or is halted."""
         return self._control.fileno()
 
     def output(self, stream: int) -> tuple[bytes, int, bytes]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -416,6 +417,18 @@ def test_a_fork_bomb_is_gone_when_outer_has_ended(
     assert warden.survivors() == []
 
 
+@either_way
+def test_a_fork_bomb_stands_still_when_it_has_too_many_tasks(start: Start, options: list[str]) -> None:
+    bomb = "import os, signal\nsignal.alarm(20)\nwhile os.fork() or not signal.alarm(20): pass"
+    warden = start(python(bomb), [*options, "--most-tasks", "200"])
+    assert int(warden.until("halted")[0]) > 200
+    family = [psutil.Process(pid) for pid in warden.survivors()]
+    bombs = [p for p in family if p.pid not in (warden.outer.pid, warden.init())]
+    assert {p.status() for p in bombs} == {psutil.STATUS_STOPPED}
+    assert warden.close() == 0
+    assert warden.survivors() == []
+
+
 GRADER = """
 import os, socket, subprocess, sys
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -538,7 +551,7 @@ def test_an_ordinary_user_is_served_under_the_own_identity(
 def test_wrong_usage_is_exit_status_2(binary: Path, arguments: list[str]) -> None:
     run = subprocess.run([binary, *arguments], stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert run.returncode == 2
-    assert "usage: warden --control FD --output FD [--disturb] -- PROGRAM ARG..." in run.stderr
+    assert "usage: warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG..." in run.stderr
 
 
 def test_an_output_file_that_is_too_small_is_told(binary: Path) -> None:

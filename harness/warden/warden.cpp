@@ -1,6 +1,6 @@
 // warden: runs one server so that nothing of it outlives its grading.
 //
-//   warden --control FD --output FD [--disturb] -- PROGRAM ARG...
+//   warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG...
 //
 // It shows how to hold on to processes that do not want to be held (daemons, fork bombs), how to
 // learn how a process really ended, and how to keep an endless output in bounded memory.
@@ -20,6 +20,7 @@
 //   failed TEXT       the warden itself could not do its work
 //   armed             the order to make a call fail is taken (with --disturb, see disturb.hpp):
 //   disturbed CALL    that call has failed
+//   halted N          it had N processes and threads, more than --most-tasks: all stand still now
 //
 // and when the grader closes its end, or dies, all of it is killed. The output file holds a Stream
 // (below) for stdout and one for stderr. Exit status: 0, or 1 after `failed`, or 2 for wrong usage.
@@ -38,6 +39,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +53,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <span>
@@ -78,6 +81,7 @@ struct Orders {
   int output = -1;
   bool namespaces = true;  // --no-namespace is for tests
   bool disturb = false;
+  long most_tasks = 0;  // 0: as many as it likes
   char** command = nullptr;
 };
 
@@ -118,56 +122,94 @@ int reporting_failure(int control, Part part) {
   }
 }
 
-// --- Killing without a namespace ---
+// --- Who descends from us ---
 
-// 0 when the process has ended meanwhile.
-pid_t parent_of(pid_t pid) {
+struct Descent {
+  pid_t parent = 0;
+  long tasks = 0;
+};
+
+// All zeros when the process has ended meanwhile.
+Descent descent_of(pid_t pid) {
   const int file = open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
-  if (file == -1) return 0;
-  char stat[256] = "";
+  if (file == -1) return {};
+  char stat[512] = "";
   if (read(file, stat, sizeof stat - 1) == -1) stat[0] = '\0';
   close(file);
-  // PID (NAME) STATE PARENT …, and a NAME may hold anything, also a parenthesis.
+  // PID (NAME) STATE PARENT …, and a NAME may hold anything, also a parenthesis. Field 20: its tasks.
   const char* const name_end = strrchr(stat, ')');
-  pid_t parent = 0;
-  return name_end != nullptr && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : 0;
+  Descent found;
+  const char* const format =
+      ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld";
+  const bool whole =
+      name_end != nullptr && sscanf(name_end, format, &found.parent, &found.tasks) == 2;
+  return whole ? found : Descent{};
 }
+
+// Our pid where /proc was mounted, which may be outside our namespace.
+pid_t self_in_proc() { return std::atoi(std::filesystem::read_symlink("/proc/self").c_str()); }
+
+// Calls visit(pid, tasks) for each process that has us for an ancestor, parents first.
+// `on_sight` sees each child before all are found, the newest first.
+template <typename OnSight, typename Visit>
+void visit_descendants(OnSight on_sight, Visit visit) {
+  std::vector<pid_t> pids;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc"))
+    if (const pid_t pid = std::atoi(entry.path().filename().c_str()); pid > 0) pids.push_back(pid);
+  std::sort(pids.rbegin(), pids.rend());
+  const pid_t self = self_in_proc();
+  if (std::find(pids.begin(), pids.end(), self) == pids.end())
+    throw std::runtime_error("/proc does not show the processes to hold");
+
+  std::multimap<pid_t, std::pair<pid_t, long>> children;
+  for (const pid_t pid : pids) {
+    const auto [parent, tasks] = descent_of(pid);
+    if (parent == self) on_sight(pid);
+    children.emplace(parent, std::pair(pid, tasks));
+  }
+  std::vector<pid_t> family = {self};
+  for (std::size_t next = 0; next < family.size(); ++next) {
+    const auto [first, last] = children.equal_range(family[next]);
+    for (auto child = first; child != last; ++child) {
+      visit(child->second.first, child->second.second);
+      family.push_back(child->second.first);
+    }
+  }
+}
+
+// --- Killing without a namespace ---
 
 void stop(pid_t pid) {
   if (kill(pid, SIGSTOP) == -1 && errno != ESRCH) fail("kill SIGSTOP");
 }
 
 // Stops what has us for an ancestor, and returns it. Our own children (orphans come to us) are
-// stopped on sight, the newest first: where each forks and exits, only it can still be caught.
+// stopped on sight: where each forks and exits, only the newest can still be caught.
 std::set<pid_t> stop_descendants() {
-  std::vector<pid_t> pids;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc"))
-    if (const pid_t pid = std::atoi(entry.path().filename().c_str()); pid > 0) pids.push_back(pid);
-  std::sort(pids.rbegin(), pids.rend());
-  if (std::find(pids.begin(), pids.end(), getpid()) == pids.end())
-    throw std::runtime_error("/proc does not show the processes to kill");
+  std::set<pid_t> family;
+  visit_descendants(stop, [&family](pid_t pid, long) {
+    stop(pid);
+    family.insert(pid);
+  });
+  return family;
+}
 
-  std::multimap<pid_t, pid_t> children;
-  for (const pid_t pid : pids) {
-    const pid_t parent = parent_of(pid);
-    if (parent == getpid()) stop(pid);
-    children.emplace(parent, pid);
-  }
-  std::vector<pid_t> family = {getpid()};
-  for (std::size_t next = 0; next < family.size(); ++next) {
-    const auto [first, last] = children.equal_range(family[next]);
-    for (auto child = first; child != last; ++child) {
-      stop(child->second);
-      family.push_back(child->second);
-    }
-  }
-  return {family.begin() + 1, family.end()};
+// The same, again and again, until nobody is new. `server` leads a process group, unless it is 0:
+// most never leave it, and one call stops them all, where who is about to fork has not yet forked.
+std::set<pid_t> stop_all_descendants(pid_t server) {
+  if (server != 0) stop(-server);
+  std::set<pid_t> family, before;
+  do {
+    before = std::move(family);
+    family = stop_descendants();
+  } while (!std::includes(before.begin(), before.end(), family.begin(), family.end()));
+  return family;
 }
 
 // Killing them one by one would lose against a fork bomb: while one is killed, two are born. So
 // first all are stopped, and only what stands still is killed. What slipped through becomes our
 // child when its parent dies, and the next round finds it.
-void kill_descendants() {
+void kill_descendants(pid_t server = 0) {
   for (;;) {
     // While we hunt, the kernel reaps what dies: zombies could come faster than we can reap them.
     signal(SIGCHLD, SIG_IGN);
@@ -176,11 +218,7 @@ void kill_descendants() {
     if (child == -1 && errno == ECHILD) return;
     check(child, "waitpid");
 
-    std::set<pid_t> family, before;
-    do {
-      before = std::move(family);
-      family = stop_descendants();
-    } while (!std::includes(before.begin(), before.end(), family.begin(), family.end()));
+    const std::set<pid_t> family = stop_all_descendants(server);
     signal(SIGCHLD, SIG_DFL);  // what we reap ourselves is gone for certain
 
     for (const pid_t pid : family)
@@ -188,6 +226,59 @@ void kill_descendants() {
     for (const pid_t pid : family) waitpid(pid, nullptr, 0);  // ECHILD at once for a grandchild
   }
 }
+
+// --- A server that starts processes without end ---
+
+// Looks often, as a fork bomb fills a machine in a second; and first at one number that costs
+// nothing. The grader itself could hardly look: it would be one of thousands that want the processor.
+class TaskLimit {
+ public:
+  TaskLimit(long most, bool namespaced) : most_(most), namespaced_(namespaced) {
+    if (most == 0) return;
+    timer_ = check(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create");
+    constexpr timespec kOften = {0, 20'000'000};
+    const itimerspec interval = {kOften, kOften};
+    check(timerfd_settime(timer_, 0, &interval, nullptr), "timerfd_settime");
+    innocent_ = of_the_machine();
+  }
+
+  int timer() const { return timer_; }
+
+  // For when the timer is readable. If there are more than the limit, they are stopped for good, and
+  // their number is returned; else 0.
+  long halted(pid_t server) {
+    std::uint64_t expirations;
+    if (read(timer_, &expirations, sizeof expirations) == -1 && errno != EAGAIN)
+      fail("read timerfd");
+    if (of_the_machine() - innocent_ <= most_) return 0;
+    long ours = 0;
+    visit_descendants([](pid_t) {}, [&ours](pid_t, long tasks) { ours += tasks; });
+    if (ours <= most_) {
+      innocent_ = of_the_machine() - ours;  // they are somebody else's
+      return 0;
+    }
+    // In a namespace one call reaches all.
+    if (namespaced_)
+      check(kill(-1, SIGSTOP), "kill SIGSTOP");
+    else
+      stop_all_descendants(server);
+    return ours;
+  }
+
+ private:
+  // The processes and threads of all (man 5 proc_loadavg).
+  static long of_the_machine() {
+    std::ifstream file("/proc/loadavg");
+    std::string word;
+    for (int k = 0; k < 4; ++k) file >> word;  // 0.20 0.18 0.12 1/80 11206
+    return std::atol(word.substr(word.find('/') + 1).c_str());
+  }
+
+  long most_;
+  bool namespaced_;
+  long innocent_ = 0;
+  int timer_ = -1;
+};
 
 // --- The server ---
 
@@ -300,8 +391,8 @@ bool keep_identity(uid_t uid, gid_t gid) {
   }
 }
 
-// Serves until the grader or outer is gone.
-void watch(const Orders& orders, const Way& way, int outer) {
+// Serves until the grader or outer is gone. Returns the server's pid, or 0 if it has ended.
+pid_t watch(const Orders& orders, const Way& way, int outer) {
   void* const memory =
       mmap(nullptr, 2 * sizeof(Stream), PROT_READ | PROT_WRITE, MAP_SHARED, orders.output, 0);
   auto* const streams = static_cast<Stream*>(check(memory, "mmap"));
@@ -328,11 +419,13 @@ void watch(const Orders& orders, const Way& way, int outer) {
   for (const int read_end : {out[0], err[0]})
     check(fcntl(read_end, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
 
-  enum { kControl, kOuter, kSignals, kQuestions, kPipes };
+  TaskLimit limit(orders.most_tasks, way.clone_flags != 0);
+  enum { kControl, kOuter, kSignals, kQuestions, kTimer, kPipes };
   std::array<pollfd, kPipes + 2> watched = {{{orders.control, POLLIN | POLLRDHUP, 0},
                                              {outer, POLLIN, 0},
                                              {signals, POLLIN, 0},
                                              {disturber.listener(), POLLIN, 0},
+                                             {limit.timer(), POLLIN, 0},
                                              {out[0], POLLIN, 0},
                                              {err[0], POLLIN, 0}}};
   for (bool more_to_reap = false;;) {
@@ -340,10 +433,10 @@ void watch(const Orders& orders, const Way& way, int outer) {
       if (errno != EINTR) fail("poll");
       continue;
     }
-    if ((watched[kControl].revents & ~POLLIN) != 0 || watched[kOuter].revents != 0) return;
+    if ((watched[kControl].revents & ~POLLIN) != 0 || watched[kOuter].revents != 0) return server;
     if (watched[kControl].revents != 0) {
       char order[64] = "";
-      if (recv(orders.control, order, sizeof order - 1, 0) <= 0) return;
+      if (recv(orders.control, order, sizeof order - 1, 0) <= 0) return server;
       tell(orders.control, disturber.take_order(order) ? "armed" : "failed to read an order");
     }
 
@@ -352,6 +445,13 @@ void watch(const Orders& orders, const Way& way, int outer) {
       if (!call.empty()) tell(orders.control, "disturbed " + call);
     } else if (watched[kQuestions].revents != 0) {
       watched[kQuestions].fd = -1;  // all that could ask have ended
+    }
+
+    if (watched[kTimer].revents != 0) {
+      if (const long tasks = limit.halted(server); tasks > 0) {
+        tell(orders.control, "halted " + std::to_string(tasks));
+        watched[kTimer].fd = -1;
+      }
     }
 
     signalfd_siginfo ignored;  // one SIGCHLD can stand for many: waitpid() says who
@@ -389,8 +489,8 @@ int init(const Orders& orders, const Way& way, uid_t uid, gid_t gid, int outer) 
     check(prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(SIGKILL)), "PR_SET_PDEATHSIG");
   if (subreaper) check(prctl(PR_SET_CHILD_SUBREAPER, 1UL), "PR_SET_CHILD_SUBREAPER");
   tell(orders.control, std::string("confined ") + way.name);
-  watch(orders, way, outer);
-  if (subreaper) kill_descendants();
+  const pid_t server = watch(orders, way, outer);
+  if (subreaper) kill_descendants(server);
   return 0;  // pid 1 of a namespace ends, and the kernel kills and reaps all that is in there
 }
 
@@ -449,7 +549,7 @@ int outer(const Orders& orders) {
 // --- The command line ---
 
 [[noreturn]] void wrong_usage(const char* reason) {
-  fprintf(stderr, "warden: %s\nusage: warden --control FD --output FD [--disturb] -- PROGRAM ARG...\n", reason);
+  fprintf(stderr, "warden: %s\nusage: warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG...\n", reason);
   exit(2);
 }
 
@@ -461,12 +561,20 @@ int descriptor(const char* text) {
   return int(number);
 }
 
+long amount(const char* text) {
+  char* end = nullptr;
+  const long number = strtol(text, &end, 10);
+  if (end == text || *end != '\0' || number <= 0) wrong_usage("N must be a number above 0");
+  return number;
+}
+
 Orders parse(int argc, char** argv) {
-  enum { kControl = 1, kOutput, kNoNamespace, kDisturb };
+  enum { kControl = 1, kOutput, kNoNamespace, kDisturb, kMostTasks };
   const option options[] = {{"control", required_argument, nullptr, kControl},
                             {"output", required_argument, nullptr, kOutput},
                             {"no-namespace", no_argument, nullptr, kNoNamespace},
                             {"disturb", no_argument, nullptr, kDisturb},
+                            {"most-tasks", required_argument, nullptr, kMostTasks},
                             {nullptr, 0, nullptr, 0}};
   Orders orders;
   for (int found; (found = getopt_long(argc, argv, "+", options, nullptr)) != -1;) {
@@ -474,6 +582,7 @@ Orders parse(int argc, char** argv) {
     if (found == kOutput) orders.output = descriptor(optarg);
     if (found == kNoNamespace) orders.namespaces = false;
     if (found == kDisturb) orders.disturb = true;
+    if (found == kMostTasks) orders.most_tasks = amount(optarg);
     if (found == '?') wrong_usage("unknown option");
   }
   orders.command = argv + optind;
