@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _ENVIRONMENT = ["LC_ALL=C.UTF-8", f"ECHOLAB_PYTHON={sys.executable}"]
 
 class CompileError(Exception):
     """A source file does not compile; the text is the compiler's, file and line first."""
+
+    what = "does not compile"
 
 
 def server(lesson: Lesson, solutions: bool = False) -> Path:
@@ -48,7 +51,7 @@ def build(*targets: Path) -> None:
             return
         if errors := _compiler_errors(printed):
             raise CompileError(errors)
-        raise GraderTrouble(f"the build failed:\n{_last_lines(printed)}")
+        raise GraderTrouble(f"the build failed:\n{last_lines(printed)}")
 
 
 def configure() -> None:
@@ -57,7 +60,34 @@ def configure() -> None:
         return
     code, printed = _run([_tool("meson"), "setup", str(DIRECTORY), str(ROOT)])
     if code != 0:
-        raise GraderTrouble(f"meson setup failed:\n{_last_lines(printed)}")
+        raise GraderTrouble(f"meson setup failed:\n{last_lines(printed)}")
+
+
+@cache
+def targets() -> frozenset[str]:
+    """All that Ninja can build, by name. Raises GraderTrouble."""
+    _, printed = _query("targets", "all")
+    return frozenset(line.rpartition(": ")[0] for line in printed.splitlines())
+
+
+def commands(name: str) -> list[str]:
+    """The commands that make the target `name`, in order, run in the build folder. Raises GraderTrouble."""
+    code, printed = _query("commands", name)
+    if code != 0 or not printed:
+        raise GraderTrouble(f"Ninja does not know how to make {name}: {last_lines(printed)}")
+    return printed.splitlines()
+
+
+def _query(*words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [_tool("ninja"), "-C", str(DIRECTORY), "-t", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines(keepends=True)
+    return done.returncode, "".join(line for line in lines if not line.startswith("ninja: "))
 
 
 @contextmanager
@@ -110,13 +140,18 @@ def _compiler_errors(output: str) -> str | None:
     if not any(line.startswith("FAILED: ") for line in lines):
         return None
     next(lines)  # the command itself
-    said = list(takewhile(lambda line: not re.match(r"\[\d+/\d+\] |ninja: ", line), lines))
+    return first_errors(list(takewhile(lambda line: not re.match(r"\[\d+/\d+\] |ninja: ", line), lines)))
+
+
+def first_errors(said: list[str]) -> str | None:
+    """What a compiler or linker said, from its first error on; None if there is none in it."""
     error = re.compile(r"\S+:\d+(:\d+)?: (fatal )?error: |.*(undefined reference to|multiple definition of) ")
     first = next((n for n, line in enumerate(said) if error.match(line)), None)
     return None if first is None else "\n".join(said[first : first + 40])
 
 
-def _last_lines(text: str, most: int = 15) -> str:
+def last_lines(text: str, most: int = 15) -> str:
+    """The end of what a program printed."""
     return "\n".join(text.strip().splitlines()[-most:])
 
 

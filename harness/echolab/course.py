@@ -35,16 +35,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson; `slug` names its folder below lessons/ and solutions/."""
+    """One lesson; `slug` names its folder below lessons/ and solutions/ in `root`, which is the
+    project's own tree or a submission's."""
 
     number: int
     slug: str
     title: str
     section: str
     steps: tuple[Step, ...]
+    root: Path = ROOT
 
     def source(self, solutions: bool = False) -> Path:
-        return ROOT / ("solutions" if solutions else "lessons") / self.slug / "server.cpp"
+        return self.root / ("solutions" if solutions else "lessons") / self.slug / "server.cpp"
 
     def step(self, number: int) -> Step:
         return self.steps[number - 1]
@@ -62,7 +64,7 @@ class Lesson:
             for number, line in enumerate(region.lines, region.first_line)
             if name.search(line) and not line.lstrip().startswith("//")
         )
-        return str(path.relative_to(ROOT)), next(found, region.first_line)
+        return str(path.relative_to(self.root)), next(found, region.first_line)
 
 
 @cache

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -40,20 +40,32 @@ class Target:
     def name(self) -> str:
         if self.command:
             return self.command.text
-        return str(self.lesson.source(self.solutions).relative_to(ROOT))
+        return str(self.lesson.source(self.solutions).relative_to(self.lesson.root))
 
     def prepare(self) -> Command:
         """Builds what is needed and says how to start the server. Raises what build() raises."""
         if gap := procfs.missing():
             raise GraderTrouble(gap)
-        build.build(build.WARDEN)
         if self.command:
+            build.build(build.WARDEN)
             if self.command.fixed_port:
                 refuse_taken_port("127.0.0.1", self.command.fixed_port)
             return self.command
+        return self.server()
+
+    def server(self) -> Command:
+        """Builds the lesson's server and says how to start it. Raises CompileError, GraderTrouble."""
         binary = build.server(self.lesson, self.solutions)
-        build.build(binary)
+        build.build(build.WARDEN, binary)
         return Command(own_command(binary, self.lesson))
+
+    def sanitized_servers(self) -> dict[str, Command]:
+        """Builds it with each sanitizer, and says how to start it. Raises CompileError, GraderTrouble."""
+        binaries = {
+            name: build.sanitized(self.lesson, self.solutions, name) for name in sanitizers.NAMES
+        }
+        build.build(*binaries.values())
+        return {name: Command(own_command(binaries[name], self.lesson)) for name in binaries}
 
     def where(self, step: Step) -> Where | None:
         found = None if self.command else self.lesson.where(step, self.solutions)
@@ -74,11 +86,13 @@ def chapter_trouble(target: Target) -> str | None:
     source = target.lesson.source(target.solutions)
     try:
         found = read_regions(source)
+    except OSError:
+        return None  # nothing was handed in
     except RegionError as error:
-        return f"{str(error).replace(f'{ROOT}/', '')}; put the marker back: by it a step is found"
+        return f"{str(error).replace(f'{target.lesson.root}/', '')}; put the marker back: by it a step is found"
     absent = [str(step.number) for step in target.lesson.steps if step.number not in found]
     if absent:
-        return f"{source.relative_to(ROOT)}: the #region markers of step {', '.join(absent)} are missing"
+        return f"{target.name}: the #region markers of step {', '.join(absent)} are missing"
     return None
 
 
@@ -96,7 +110,7 @@ class Grading:
         self._only, self._progress = only, progress
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
-        self._sanitized: Future[None] | None = None
+        self._sanitized: Future[dict[str, Command]] | None = None
 
     @staticmethod
     def check_of(item: pytest.Item) -> Check:
@@ -117,23 +131,17 @@ class Grading:
         if any(self.check_of(item).needs_source for item in items):
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
-            self._sanitized = ThreadPoolExecutor(1).submit(
-                build.build, *(self._sanitized_binary(name) for name in ("tsan", "asan"))
-            )
-
-    def _sanitized_binary(self, sanitizer: str) -> Path:
-        return build.sanitized(self.target.lesson, self.target.solutions, sanitizer)
+            self._sanitized = ThreadPoolExecutor(1).submit(self.target.sanitized_servers)
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
         assert self._sanitized
         try:
-            self._sanitized.result()
+            built = self._sanitized.result()[sanitizer]
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
-        own = own_command(self._sanitized_binary(sanitizer), self.target.lesson)
-        return Command(("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *own))
+        return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
 
     def _blank(self, item: pytest.Item) -> CheckResult:
         check, name = self.check_of(item), item.name
@@ -223,17 +231,17 @@ def grade(
     try:
         command, broken = target.prepare(), None
     except build.CompileError as error:
-        command, broken = Command(()), str(error)
+        command, broken = Command(()), error
     plugin = Grading(target, command, only, progress)
     code = _run_pytest(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
     if broken:
-        report.notes.append(f"{target.name} does not compile:\n{broken}")
+        report.notes.append(f"{target.name} {broken.what}:\n{broken}")
         for check in report.checks:
             check.status = Status.BLOCKED
-            check.observed = f"{target.name} does not compile: {broken.splitlines()[0]}"
+            check.observed = f"{target.name} {broken.what}: {str(broken).splitlines()[0]}"
     elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+NAMES = ("tsan", "asan")
 # How the sanitizers are told to report: at once, on stderr, and without ending the server (tsan).
 ENVIRONMENT = (
     "TSAN_OPTIONS=halt_on_error=0:report_signal_unsafe=0:exitcode=0:color=never",

@@ -1,7 +1,6 @@
 """One server that is being graded: started under a warden, watched from outside, disturbed."""
 
 import os
-import resource
 import select
 import shlex
 import shutil
@@ -21,6 +20,7 @@ import psutil
 from echolab import diagnosis, procfs, sockets
 from echolab.client import Client
 from echolab.procfs import Process, Sleep, Task
+from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble, Outcome
 from echolab.warden import NotStarted, Warden
 
@@ -52,7 +52,8 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """How to start a server: a command with {port}, and perhaps {host}, {slots} and {threads}.
+    """How to start a server: a command with {port}, and perhaps {host}, {slots} and {threads}; in a
+    sandbox, if it is not trusted.
 
     Raises CommandError if its program is missing or is not executable.
     """
@@ -60,6 +61,7 @@ class Command:
     words: tuple[str, ...]
     fixed_port: int | None = None
     text: str = ""
+    sandbox: Sandbox | None = None
 
     @staticmethod
     def parse(text: str, port: int | None = None) -> "Command":
@@ -138,7 +140,8 @@ class Server:
             port=self.port, host=self.host, slots=self.slots, threads=self.threads
         )
         try:
-            self._warden = Warden(self._warden_binary, words, disturb=self._disturb)
+            sandbox = self.command.sandbox
+            self._warden = Warden(self._warden_binary, words, disturb=self._disturb, sandbox=sandbox)
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
         self.pid = self._warden.pid
@@ -403,13 +406,12 @@ class Server:
         taken = self.descriptors()
         lowest_free = next(n for n in range(len(taken) + 1) if n not in taken)
         process = psutil.Process(self.pid)
-        limits = process.rlimit(resource.RLIMIT_NOFILE)
-        process.rlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        before = procfs.limit_descriptors(self.pid, lowest_free)
         try:
             yield
         finally:
             if process.is_running():
-                process.rlimit(resource.RLIMIT_NOFILE, limits)
+                procfs.limit_descriptors(self.pid, before)
 
     @contextmanager
     def failing(self, call: str, error: int) -> Iterator[None]:

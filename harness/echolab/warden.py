@@ -6,9 +6,11 @@ import select
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble
 
 _STREAM_BYTES = 131080  # as in warden.cpp: total, head, tail
@@ -24,12 +26,19 @@ class NotStarted(Exception):
 
 
 class Warden:
-    """One program and all that descends from it, until close().
+    """One program and all that descends from it, until close(); in a sandbox, if one is given.
 
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
 
-    def __init__(self, binary: Path, command: Sequence[str], *, disturb: bool = False) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        command: Sequence[str],
+        *,
+        disturb: bool = False,
+        sandbox: Sandbox | None = None,
+    ) -> None:
         self._binary = binary
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -39,9 +48,13 @@ class Warden:
         arguments = [str(binary), "--control", str(theirs.fileno()), "--output", str(output)]
         if disturb:
             arguments.append("--disturb")
+        if sandbox:
+            arguments = sandbox.showing(binary).around(arguments, list(command))
+        else:
+            arguments += ["--", *command]
         try:
             self._process = subprocess.Popen(
-                [*arguments, "--", *command],
+                arguments,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), output),
                 start_new_session=True,
@@ -107,10 +120,14 @@ class Warden:
                 return None
         return os.waitstatus_to_exitcode(self._wait_status)
 
-    def wait(self) -> int:
-        """Waits until the program has ended; its exit code."""
+    def wait(self, seconds: float | None = None) -> int:
+        """Waits until the program has ended; its exit code. Raises TimeoutError after `seconds`."""
+        end = None if seconds is None else time.monotonic() + seconds
         while (code := self.poll()) is None:
-            select.select([self._control], [], [])
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            select.select([self._control], [], [], left)
         return code
 
     def printed(self, stream: int) -> str:

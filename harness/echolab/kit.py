@@ -1,0 +1,158 @@
+"""The kit: all that a submission's compiler may see of this project, and how it is called.
+
+build/kit mirrors the given headers and libraries, and nothing else: no check, no solution. A server is
+built from somebody's server.cpp with the very commands that Meson has for the lesson's own.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from echolab import build
+from echolab.build import DIRECTORY, CompileError
+from echolab.course import ROOT, Lesson, lessons
+from echolab.sandbox import MIB, Sandbox, hand_over
+from echolab.verdict import GraderTrouble
+from echolab.warden import Warden
+
+KIT = DIRECTORY / "kit"
+_SOURCE = "server.cpp"
+_COMPILING = {"memory": 2048 * MIB, "processor": 100, "file": 256 * MIB, "scratch": 256 * MIB}
+_LONGEST_BUILD = 600  # seconds, for a compiler that waits for what never comes
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one server is built: commands with {source}, {object} and {binary} to fill in."""
+
+    compile: tuple[str, ...]
+    link: tuple[str, ...]
+
+    def script(self, **files: Path | str) -> str:
+        """For a shell: compile, then link."""
+        return " && ".join(
+            shlex.join(word.format(**files) for word in words) for words in (self.compile, self.link)
+        )
+
+
+def prepare() -> None:
+    """Brings the kit up to date; once for any number of submissions. Raises GraderTrouble."""
+    build.configure()
+    recipes, libraries = {}, set()
+    for lesson in lessons():
+        for binary in _binaries(lesson):
+            name = str(binary.relative_to(DIRECTORY))
+            commands = build.commands(name)
+            recipe, needed = _recipe(commands)
+            recipes[name] = asdict(recipe)
+            libraries |= needed
+    build.build(build.WARDEN, *libraries)
+    shutil.rmtree(KIT, ignore_errors=True)
+    headers = [lesson.source().with_name("server.hpp") for lesson in lessons()]
+    headers += (ROOT / "lessons" / "common").glob("*.hpp")
+    # Meson's libraries are thin: they name their objects, which lie in a folder beside them.
+    objects = [file for path in libraries for file in Path(f"{path}.p").glob("*.o")]
+    for path in [*headers, *libraries, *objects]:
+        copy = KIT / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    for folder, _, names in os.walk(KIT):
+        os.chmod(folder, 0o755)  # whoever compiles may be a user who has no part in our files
+        for name in names:
+            os.chmod(Path(folder, name), 0o644)
+    (KIT / "recipes.json").write_text(json.dumps(recipes, indent=1), encoding="utf-8")
+
+
+def _binaries(lesson: Lesson) -> list[Path]:
+    own = build.server(lesson)
+    sanitized = [build.sanitized(lesson, False, name) for name in ("tsan", "asan")]
+    known = build.targets()
+    return [own, *(path for path in sanitized if str(path.relative_to(DIRECTORY)) in known)]
+
+
+def _recipe(commands: list[str]) -> tuple[Recipe, set[Path]]:
+    """The last of the commands that make a server, and the libraries that it is linked with."""
+    link = shlex.split(commands[-1])
+    binary = link[link.index("-o") + 1]
+    object = next(word for word in link if word.endswith(f"{_SOURCE}.o"))
+    compile = next(words for line in commands if object in (words := shlex.split(line)))
+    libraries = {DIRECTORY / word for word in link if word.endswith(".a")}
+    return (
+        Recipe(
+            tuple(_in_kit(compile, {object: "{object}", compile[compile.index("-c") + 1]: "{source}"})),
+            tuple(_in_kit(link, {object: "{object}", binary: "{binary}"})),
+        ),
+        libraries,
+    )
+
+
+def _in_kit(words: list[str], names: dict[str, str]) -> list[str]:
+    """A command with the kit's files for the tree's, and without what only Ninja needs."""
+    found: list[str] = []
+    skip = 1 if words[0].endswith("ccache") else 0
+    for word in words:
+        if skip or word in ("-MD", "-fdiagnostics-color=always"):
+            skip = max(0, skip - 1)
+        elif word in ("-MQ", "-MF"):
+            skip = 1
+        elif word in names:
+            found.append(names[word])
+        elif word.startswith("-I"):
+            path = Path(os.path.normpath(DIRECTORY / word[2:]))
+            if not path.is_relative_to(DIRECTORY):
+                found.append(f"-I{KIT / path.relative_to(ROOT)}")
+        elif word.endswith(".a"):
+            found.append(str(KIT / (DIRECTORY / word).relative_to(ROOT)))
+        else:
+            found.append(word)
+    return found
+
+
+@cache
+def _recipes() -> dict[str, Recipe]:
+    data = json.loads((KIT / "recipes.json").read_text(encoding="utf-8"))
+    return {name: Recipe(**{part: tuple(words) for part, words in recipe.items()}) for name, recipe in data.items()}
+
+
+def compile(name: str, source: Path, root: Path, sandbox: Sandbox | None) -> Path:
+    """Builds `source`, which lies below `root`, as Meson builds its target `name`; the binary, in
+    root/build. Raises CompileError, and GraderTrouble where it is not the source's fault."""
+    binary = root / "build" / name
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
+    script = f"cd {shlex.quote(str(root))} && {_recipes()[name].script(**files)}"
+    if sandbox:
+        folder = hand_over(binary.parent)
+        sandbox = sandbox.showing(KIT, source.parent).writing(folder).within(**_COMPILING)
+    warden = Warden(build.WARDEN, ["sh", "-c", script], sandbox=sandbox)
+    try:
+        code = warden.wait(_LONGEST_BUILD)
+        said = "".join(warden.printed(stream) for stream in (1, 0)).replace(f"{KIT}/", "")
+    except TimeoutError:
+        raise CompileError(f"the compiler had not ended after {_LONGEST_BUILD} s") from None
+    finally:
+        warden.close()
+    if code == 0:
+        return binary
+    if code in (126, 127) or shutil.disk_usage(root).free < 2 * _COMPILING["file"]:
+        raise GraderTrouble(f"a submission cannot be compiled here: {build.last_lines(said)}")
+    raise CompileError(_limit(said) or build.first_errors(said.splitlines()) or build.last_lines(said))
+
+
+def _limit(said: str) -> str | None:
+    """Which limit has ended the compiler or the linker, if one has."""
+    words = r"terminated (?:program|with signal)|out of memory allocating|memory exhausted|File too large|No space left"
+    found = re.search(rf".*(?:{words}).*", said)
+    if not found:
+        return None
+    memory, seconds, file = (_COMPILING[name] for name in ("memory", "processor", "file"))
+    return (
+        f"the compiler was stopped, by a limit of {seconds} s, {memory // MIB:,} MiB of memory and "
+        f"{file // MIB} MiB of output: {found[0].strip()}"
+    )
