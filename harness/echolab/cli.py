@@ -1,5 +1,6 @@
 """The verbs of harness/lab. No logic: each reads its options, calls one function, sets the exit code."""
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn, Optional
@@ -117,6 +118,59 @@ def _write(path: Path, text: str) -> None:
 def _leave(code: int, message: str) -> NoReturn:
     print(f"lab: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+@app.command("class")
+def class_(
+    source: Path = typer.Argument(
+        ..., metavar="DIR", help="A folder, or an archive, of submissions: folders, zip and tar files, "
+        "single server.cpp files; or what Gradescope, Moodle or Canvas let one download."
+    ),
+    out: Path = typer.Option(..., "--out", metavar="DIR", help="Where the gradebook is written."),
+    lesson: Optional[int] = typer.Option(
+        None, "--lesson", metavar="N", help="This one only; else all that anybody has handed in."
+    ),
+    jobs: int = typer.Option(
+        os.cpu_count() or 1, "--jobs", metavar="N", min=1, help="How many are graded side by side."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Go on: grade what is missing or has changed."),
+    regrade: list[str] = typer.Option([], "--regrade", metavar="STUDENT", help="Grade this one again."),
+    scheduler: Optional[str] = typer.Option(
+        None, "--scheduler", metavar="tcp://HOST:PORT", help="Grade on a Dask cluster."
+    ),
+    seconds: float = typer.Option(
+        900, "--seconds", metavar="S", min=1, help="The longest that one submission may take."
+    ),
+    no_sandbox: bool = typer.Option(
+        False, "--no-sandbox", help="Grade although nothing protects this machine from a submission."
+    ),
+) -> None:
+    """Grade every submission of a class."""
+    from echolab import classroom, collecting  # what only a class needs
+    from echolab.report import gradebook as gradebook_files
+
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        only = course.find(str(lesson))[0] if lesson is not None else None
+        class_ = collecting.collect(source, only)
+        numbers = (only.number,) if only else classroom.lessons_handed_in(class_)
+        settings = classroom.Settings(numbers, not no_sandbox, seconds)
+        order = classroom.Order(resume, tuple(regrade))
+        rows = classroom.grade_class(class_, out, settings, order, jobs, scheduler, console)
+        gradebook_files.write(rows, numbers, out)
+    except (course.UnknownLesson, collecting.CollectError, classroom.WrongUsage) as error:
+        _leave(USAGE, str(error))
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except OSError as error:
+        _leave(TROUBLE, f"{error.filename or out}: {error.strerror}")
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped; --resume goes on from here")
+    troubled = [row for row in rows if row.trouble]
+    console.print(f"{len(rows) - len(troubled)} submissions graded: {out / gradebook_files.PAGE}")
+    for row in troubled:
+        console.print(f"not graded: {row.student}: {row.trouble}", markup=False)
+    raise typer.Exit(FAILED if troubled else 0)
 
 
 @app.command()

@@ -41,8 +41,9 @@ class Recipe:
         )
 
 
+@cache
 def prepare() -> None:
-    """Brings the kit up to date; once for any number of submissions. Raises GraderTrouble."""
+    """Brings the kit up to date, once for any number of submissions. Raises GraderTrouble."""
     build.configure()
     recipes, libraries = {}, set()
     for lesson in lessons():
@@ -53,20 +54,26 @@ def prepare() -> None:
             recipes[name] = asdict(recipe)
             libraries |= needed
     build.build(build.WARDEN, *libraries)
-    shutil.rmtree(KIT, ignore_errors=True)
     headers = [lesson.source().with_name("server.hpp") for lesson in lessons()]
     headers += (ROOT / "lessons" / "common").glob("*.hpp")
     # Meson's libraries are thin: they name their objects, which lie in a folder beside them.
     objects = [file for path in libraries for file in Path(f"{path}.p").glob("*.o")]
     for path in [*headers, *libraries, *objects]:
-        copy = KIT / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    for folder, _, names in os.walk(KIT):
+        _put(KIT / path.relative_to(ROOT), path.read_bytes())
+    _put(KIT / "recipes.json", json.dumps(recipes, indent=1).encode())
+    for folder, _, _ in os.walk(KIT):
         os.chmod(folder, 0o755)  # whoever compiles may be a user who has no part in our files
-        for name in names:
-            os.chmod(Path(folder, name), 0o644)
-    (KIT / "recipes.json").write_text(json.dumps(recipes, indent=1), encoding="utf-8")
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Changes a file in one step, and only if it differs: another grader may be at work with it."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.chmod(0o644)
+    fresh.replace(path)
 
 
 def _binaries(lesson: Lesson) -> list[Path]:

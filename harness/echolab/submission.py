@@ -30,6 +30,7 @@ from echolab.server import Command
 from echolab.verdict import GraderTrouble
 
 _MOST_MEMORY = 3072 * MIB  # of all that one submission runs at a time
+_running: set[subprocess.Popen[str]] = set()
 _GRACE = 60  # seconds that the grader has to end in, once it was told to
 
 
@@ -80,6 +81,9 @@ def grade_submission(submission: Submission, settings: Settings) -> Graded:
     """A pure function, for an executor: it needs nothing but its arguments and this project."""
     folder = Path(tempfile.mkdtemp(prefix="echolab-"))
     try:
+        if settings.sandboxed:
+            sandbox.demand()
+        kit.prepare()
         _write(submission, folder)
         return grade_folder(folder, settings)
     except (GraderTrouble, OSError) as error:
@@ -117,13 +121,18 @@ def grade_folder(folder: Path, settings: Settings) -> Graded:
         text=True,
         start_new_session=True,  # Ctrl-C is for us
     )
+    _running.add(grader)
     try:
         said, errors = _until_it_ends(grader, settings.seconds)
-    except BaseException:
-        grader.kill()
-        grader.wait()
-        raise
+    finally:
+        _running.discard(grader)
     return _read(said, errors, settings)
+
+
+def end_all() -> None:
+    """Ends every grading that is going on in this process; what they would have said is lost."""
+    for grader in list(_running):
+        grader.kill()
 
 
 def _options(settings: Settings) -> list[str]:
