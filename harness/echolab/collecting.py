@@ -64,18 +64,38 @@ def shown(name: str) -> str:
 
 def _without_wrapping(files: list[File], source: Path) -> list[File]:
     """The files below the folder that holds the students'; of a lone submission, below its own name."""
-    tops = {file.path.parts[0] for file in files if file.path.parts}
-    if any(map(_is_of_a_submission, tops)):
+    if any(map(_is_of_a_submission, _tops(files))):
         return [replace(file, path=source.name / file.path) for file in files]
-    below = {file.path.parts[1] for file in files if len(file.path.parts) > 1}
-    downloaded = any(name == _METADATA or _layout(name) for name in below)
+    if download := _download_in(files):
+        return download
+    below = _below_the_top(files)
     # An archive of a folder has that folder in it; a folder of students has students in it.
-    packed = not source.is_dir() and not any(map(_is_of_a_submission, below))
-    packed = packed and not any(name.endswith(_SOURCE) for name in below)
-    if len(tops) == 1 and not any(map(_layout, tops)) and below and (downloaded or packed):
-        unwrapped = [replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
-        return _without_wrapping(unwrapped, source)
+    if not source.is_dir() and below and not any(
+        _is_of_a_submission(name) or name.endswith(_SOURCE) for name in _tops(below)
+    ):
+        return _without_wrapping(below, source)
     return files
+
+
+def _download_in(files: list[File]) -> list[File] | None:
+    """What a platform let one download, however many folders and archives are around it."""
+    while files:
+        if any(name == _METADATA or _layout(name) for name in _tops(files)):
+            return files
+        files = _below_the_top(files)
+    return None
+
+
+def _tops(files: list[File]) -> set[str]:
+    return {file.path.parts[0] for file in files if file.path.parts}
+
+
+def _below_the_top(files: list[File]) -> list[File]:
+    """The files with their common top folder left out; nothing if they have none."""
+    if len(_tops(files)) != 1:
+        return []
+    below = [replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
+    return below if _tops(below) else []
 
 
 def _layout(name: str) -> re.Match[str] | None:
