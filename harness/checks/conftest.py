@@ -54,7 +54,7 @@ def new_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def make(**options: Any) -> Server:
-        servers.append(Server(grading.command, build.WARDEN, **options))
+        servers.append(grading.make_server(**options))
         return servers[-1]
 
     yield make

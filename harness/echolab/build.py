@@ -20,6 +20,7 @@ from echolab.warden import Warden
 
 DIRECTORY = ROOT / "build"
 WARDEN = DIRECTORY / "harness" / "warden" / "warden"
+WITNESS = DIRECTORY / "harness" / "witness" / "libwitness.so"
 # The compiler's messages in the language of the docs; the interpreter that has our modules.
 _ENVIRONMENT = ["LC_ALL=C.UTF-8", f"ECHOLAB_PYTHON={sys.executable}"]
 

@@ -53,6 +53,12 @@ def check(
     json_file: Optional[Path] = typer.Option(
         None, "--json", metavar="FILE", help="Write the report as JSON too; - for stdout."
     ),
+    witness: bool = typer.Option(
+        True,
+        "--witness/--no-witness",
+        help="Try failed checks once more with a witness inside the server, for the line that is to "
+        "blame; it changes no verdict.",
+    ),
 ) -> None:
     """Build and grade your lessons."""
     to_stdout = json_file == Path("-")
@@ -66,7 +72,7 @@ def check(
     try:
         for target, step in targets:
             with console.status("building", spinner="line") as status:
-                report = grade(target, step, status.update)
+                report = grade(target, step, status.update, explain=witness)
             reports.append(report)
             terminal.write(report, console)
     except Interrupted as stopped:

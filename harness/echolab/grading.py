@@ -12,14 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from echolab import build, procfs, sanitizers
 from echolab.course import ROOT, Lesson, Step
+from echolab.explaining import Explanation
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
-from echolab.server import Command, refuse_taken_port
+from echolab.server import Command, Server, refuse_taken_port
 from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 
 # Words that a function's name cannot spell as they are written.
@@ -30,11 +32,13 @@ CHECKS = ROOT / "harness" / "checks"
 
 @dataclass(frozen=True)
 class Target:
-    """What is graded: a lesson's own server or, with `command`, any program."""
+    """What is graded: a lesson's own server or, with `command`, any program, built from `sources`
+    if that is known."""
 
     lesson: Lesson
     solutions: bool = False
     command: Command | None = None
+    sources: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -105,10 +109,13 @@ class Grading:
         command: Command,
         only: Step | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        explanation: Explanation | None = None,
     ) -> None:
         self.target, self.command = target, command
+        self._explanation = explanation
         self._only, self._progress = only, progress
         self.results: dict[str, CheckResult] = {}
+        self._by_source: set[str] = set()
         self.never_listens = self.interrupted = False
         self._sanitized: Future[dict[str, Command]] | None = None
 
@@ -128,10 +135,16 @@ class Grading:
         items.sort(key=lambda item: self.check_of(item).step)
         for item in items:
             self.results[item.nodeid] = self._blank(item)
+            if self.check_of(item).needs_source:
+                self._by_source.add(item.nodeid)
         if any(self.check_of(item).needs_source for item in items):
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
             self._sanitized = ThreadPoolExecutor(1).submit(self.target.sanitized_servers)
+
+    def judged_by_source(self, nodeid: str) -> bool:
+        """Whether the check builds the server anew, with a sanitizer, which names the line itself."""
+        return nodeid in self._by_source
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
@@ -142,6 +155,14 @@ class Grading:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
         return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
+
+    def make_server(self, **options: Any) -> Server:
+        """A server to be graded, not started yet."""
+        if self._explanation:
+            return self._explanation.observe(
+                lambda witness: Server(self.command, build.WARDEN, witness=witness, **options)
+            )
+        return Server(self.command, build.WARDEN, **options)
 
     def _blank(self, item: pytest.Item) -> CheckResult:
         check, name = self.check_of(item), item.name
@@ -225,8 +246,11 @@ def grade(
     target: Target,
     only: Step | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    *,
+    explain: bool = True,
 ) -> Report:
-    """Grades `target`, or one step of it. Raises GraderTrouble, Interrupted."""
+    """Grades `target`, or one step of it; with `explain`, failed checks are then tried once more with
+    a witness, for their lines and causes. Raises GraderTrouble, Interrupted."""
     start = time.perf_counter()
     try:
         command, broken = target.prepare(), None
@@ -246,15 +270,37 @@ def grade(
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
         raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
+    elif explain and not _explained(plugin, progress):
+        raise Interrupted(report)
     return report
 
 
-def _run_pytest(plugin: Grading, extra: list[str]) -> int:
+def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
+    """Completes the failed checks with what a witness says. False if Ctrl-C came meanwhile."""
+    failed = {
+        id: result
+        for id, result in graded.results.items()
+        if result.status is Status.FAIL and not graded.judged_by_source(id)
+    }
+    if not failed:
+        return True
+    target = graded.target
+    own = (target.lesson.source(target.solutions),)
+    sources = target.sources if target.command else own
+    explanation = Explanation(target.lesson, sources, graded.command.words[0], failed)
+    if explanation.why_not:
+        return True
+    again = Grading(target, graded.command, None, progress, explanation)
+    _run_pytest(again, [], explanation)
+    return not again.interrupted
+
+
+def _run_pytest(plugin: Grading, extra: list[str], *others: object) -> int:
     unneeded = "cacheprovider terminal faulthandler logging doctest unittest nose junitxml debugging"
     arguments = [word for name in unneeded.split() for word in ("-p", f"no:{name}")]
     arguments += ["--assert=plain", "--capture=no", "-c", str(CHECKS / "pytest.ini"), *extra]
     with _environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS=""):
-        return pytest.main([*arguments, str(CHECKS)], plugins=[plugin])
+        return pytest.main([*arguments, str(CHECKS)], plugins=[plugin, *others])
 
 
 @contextmanager

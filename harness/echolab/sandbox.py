@@ -12,6 +12,7 @@ a uid that nobody has.
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -69,11 +70,16 @@ class Sandbox:
     def within(self, **limits: int | None) -> "Sandbox":
         return replace(self, limits=replace(self.limits, **limits))
 
-    def around(self, warden: list[str], command: list[str]) -> list[str]:
-        """The command line that runs `command` under `warden`, both in the box."""
+    def around(
+        self, warden: list[str], command: list[str], environment: Mapping[str, str] = {}
+    ) -> list[str]:
+        """The command line that runs `command` under `warden`, both in the box. Neither bubblewrap
+        nor prlimit has the `environment`, and nothing can be preloaded into the warden."""
         if uid := graded_uid():
             warden = [*warden, "--uid", str(uid)]
-        return [*self._box(), "prlimit", *self.limits.options(), *warden, "--", *command]
+        variables = ["env", *(f"{name}={value}" for name, value in environment.items())]
+        variables = variables if environment else []
+        return [*self._box(), "prlimit", *self.limits.options(), *variables, *warden, "--", *command]
 
     def _box(self) -> list[str]:
         privileges = ["--unshare-user"]
@@ -104,7 +110,7 @@ class Sandbox:
             options += ["--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", name]
         shown = [(path, "--ro-bind") for path in self.shown] + [(path, "--bind") for path in self.written]
         folders = {parent for path, _ in shown for parent in path.parents}
-        for folder in sorted(folders - {Path("/"), Path("/tmp")}):
+        for folder in sorted(folders - {Path("/"), Path("/tmp"), Path("/dev"), Path("/dev/shm")}):
             # Root's are for root alone otherwise.
             options += ["--perms", "0755", "--dir", str(folder)]
         for path, kind in shown:

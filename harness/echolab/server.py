@@ -23,6 +23,7 @@ from echolab.procfs import Process, Sleep, Task
 from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble, Outcome
 from echolab.warden import NotStarted, Warden
+from echolab.witness import Witness
 
 # When it is certain that nothing more will happen. All of these only bound how long a wrong server
 # is watched: what a right one does is an event, and ends the wait by itself.
@@ -99,7 +100,8 @@ class Command:
 class Server:
     """A running server. Close it when done: nothing of it is left then.
 
-    Raises GraderTrouble if it cannot be started at all, or if its port is somebody else's.
+    A `witness` is preloaded into it. Raises GraderTrouble if it cannot be started at all, or if its
+    port is somebody else's.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Server:
         *,
         host: str = "127.0.0.1",
         disturb: bool = False,
+        witness: Witness | None = None,
         slots: int = 128,
         threads: int = 4,
     ) -> None:
@@ -122,6 +125,7 @@ class Server:
         self.has_spun = False
         self.clients: list[Client] = []
         self._warden_binary, self._disturb = warden, disturb
+        self.witness = witness
         self._warden: Warden | None = None
         self._reservation: socket.socket | None = None
 
@@ -140,11 +144,22 @@ class Server:
             port=self.port, host=self.host, slots=self.slots, threads=self.threads
         )
         try:
-            sandbox = self.command.sandbox
-            self._warden = Warden(self._warden_binary, words, disturb=self._disturb, sandbox=sandbox)
+            witness, sandbox = self.witness, self.command.sandbox
+            if sandbox and witness:
+                library, folder = witness.files
+                sandbox = sandbox.showing(library).writing(folder)
+            self._warden = Warden(
+                self._warden_binary,
+                words,
+                disturb=self._disturb,
+                environment=witness.environment if witness else {},
+                sandbox=sandbox,
+            )
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
         self.pid = self._warden.pid
+        if self.witness:
+            self.witness.has_begun(self.pid, words[0])
 
     def start(self) -> Outcome:
         """Starts the program and waits until it listens where it was told to.
@@ -175,6 +190,8 @@ class Server:
         if holders:
             # The first is the uppermost: the program itself, or what it became as a daemon.
             self.pid = holders[0]
+            if self.witness:
+                self.witness.has_begun(self.pid, self.command.words[0])
             return "ours"
         still = sockets.listener(self.host, self.port)
         return "stranger" if still and still.inode == found.inode else None

@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from echolab.sandbox import Sandbox
@@ -27,6 +27,7 @@ class NotStarted(Exception):
 
 class Warden:
     """One program and all that descends from it, until close(); in a sandbox, if one is given.
+    `environment` adds to our own; in a sandbox, to next to none.
 
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
@@ -38,6 +39,7 @@ class Warden:
         *,
         disturb: bool = False,
         sandbox: Sandbox | None = None,
+        environment: Mapping[str, str] = {},
     ) -> None:
         self._binary = binary
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -49,13 +51,14 @@ class Warden:
         if disturb:
             arguments.append("--disturb")
         if sandbox:
-            arguments = sandbox.showing(binary).around(arguments, list(command))
+            arguments = sandbox.showing(binary).around(arguments, list(command), environment)
         else:
             arguments += ["--", *command]
         try:
             self._process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(), output),
                 start_new_session=True,
             )

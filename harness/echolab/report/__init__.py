@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from echolab.witness import Event
+
 SCHEMA = "echolab/report/v1"
 
 
@@ -26,7 +28,11 @@ class Where:
 @dataclass
 class CheckResult:
     """One check's verdict; the texts are set unless it passed. `about` is what it says of itself,
-    `points` its weight within its step."""
+    `points` its weight within its step.
+
+    Of a failed check that was explained, `events` are the last things the server did before the
+    failure, and `rule` names what has found `where`; else `unexplained` says why not.
+    """
 
     id: str
     title: str
@@ -41,6 +47,9 @@ class CheckResult:
     where: Where | None = None
     hint: str | None = None
     docs: str | None = None
+    events: tuple[Event, ...] = ()
+    rule: str | None = None
+    unexplained: str | None = None
 
 
 @dataclass

@@ -18,7 +18,7 @@ std::uint64_t echo_client(int client) {
     const ssize_t count = read_some(client, data, sizeof data);
     if (count <= 0) return 0;
     line.append(data, static_cast<std::size_t>(count));
-    if (!line.ends_with('\n')) continue;
+    if (!line.ends_with('\n')) continue;  // defect
     if (!write_all(client, line.data(), line.size())) return 0;
     line.clear();
   }

@@ -14,7 +14,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(errno)) return 1;
       continue;
     }
-    ++*visitors;
+    ++*visitors;  // defect
     echo_client(client.get());
     visitors = nullptr;
   }

@@ -5,7 +5,7 @@
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
   while (size > 0) {
-    const ssize_t count = ::write(fd, data, size);
+    const ssize_t count = ::write(fd, data, size);  // defect
     if (count >= 0) {
       data += count;
       size -= static_cast<std::size_t>(count);

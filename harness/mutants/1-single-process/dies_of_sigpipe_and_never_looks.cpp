@@ -5,7 +5,7 @@
 
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
-  if (::write(fd, data, size) < 0) errno = 0;
+  if (::write(fd, data, size) < 0) errno = 0;  // defect
   return true;
 }
 // #endregion step-4

@@ -11,7 +11,7 @@ std::uint64_t echo_client(int client) {
   for (;;) {
     pollfd wait{client, POLLIN | POLLRDHUP, 0};
     ::poll(&wait, 1, -1);
-    if (wait.revents & POLLRDHUP) return echoed;
+    if (wait.revents & POLLRDHUP) return echoed;  // defect
     const ssize_t count = read_some(client, data, sizeof data);
     if (count <= 0) return echoed;
     if (!write_all(client, data, static_cast<std::size_t>(count))) return echoed;

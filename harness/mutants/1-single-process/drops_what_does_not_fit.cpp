@@ -6,6 +6,6 @@
 
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
-  return ::send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN;
+  return ::send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EAGAIN;  // defect
 }
 // #endregion step-4

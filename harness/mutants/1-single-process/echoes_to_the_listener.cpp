@@ -18,7 +18,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(errno)) return 1;
       continue;
     }
-    echo_client(listener);
+    echo_client(listener);  // defect
   }
 }
 // #endregion step-6

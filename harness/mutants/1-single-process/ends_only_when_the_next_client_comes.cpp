@@ -8,7 +8,7 @@
 volatile std::sig_atomic_t ending = 0;
 
 int serve(int listener, const Options&) {
-  ::signal(SIGTERM, [](int) { ending = 1; });
+  ::signal(SIGTERM, [](int) { ending = 1; });  // defect
   while (!ending) {
     const unique_fd client(accept_client(listener));
     if (!client) {

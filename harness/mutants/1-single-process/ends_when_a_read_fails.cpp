@@ -11,7 +11,7 @@ ssize_t read_some(int fd, char* data, std::size_t size) {
     if (count >= 0) return count;
     if (errno != EINTR) {
       std::perror("read");
-      std::exit(1);
+      std::exit(1);  // defect
     }
   }
 }

@@ -14,7 +14,7 @@ bool write_all(int fd, const char* data, std::size_t size) {
       size -= static_cast<std::size_t>(count);
     } else if (errno != EINTR) {
       std::perror("write");
-      std::exit(1);
+      std::exit(1);  // defect
     }
   }
   return true;

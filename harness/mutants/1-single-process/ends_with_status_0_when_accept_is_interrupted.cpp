@@ -3,7 +3,7 @@
 // cause: EINTR
 
 // #region step-2
-int accept_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }
+int accept_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }  // defect
 // #endregion step-2
 
 // #region step-6

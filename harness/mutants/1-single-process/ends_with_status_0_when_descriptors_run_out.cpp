@@ -7,7 +7,7 @@ int serve(int listener, const Options&) {
   for (;;) {
     const unique_fd client(accept_client(listener));
     if (!client) {
-      return 0;
+      return 0;  // defect
     }
     echo_client(client.get());
   }

@@ -7,7 +7,7 @@
 int open_listener(const char* host, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = port;
+  address.sin_port = port;  // defect
   if (::inet_pton(AF_INET, host, &address.sin_addr) != 1) return -1;
   unique_fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;

@@ -17,7 +17,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(errno)) return 1;
       continue;
     }
-    write_all(client.get(), "hello\n", 6);
+    write_all(client.get(), "hello\n", 6);  // defect
     echo_client(client.get());
   }
 }

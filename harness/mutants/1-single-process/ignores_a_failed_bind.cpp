@@ -11,7 +11,7 @@ int open_listener(const char* host, std::uint16_t port) {
   unique_fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   if (::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -1;
-  ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);  // defect
   if (::listen(listener.get(), 128) != 0) return -1;
   return listener.release();
 }

@@ -5,7 +5,7 @@
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
   for (;;) {
-    if (::send(fd, data, size, MSG_NOSIGNAL) >= 0) return true;
+    if (::send(fd, data, size, MSG_NOSIGNAL) >= 0) return true;  // defect
     if (errno != EINTR) return false;
   }
 }

@@ -6,7 +6,7 @@
 #include <csignal>
 
 int serve(int listener, const Options&) {
-  ::signal(SIGTERM, SIG_IGN);
+  ::signal(SIGTERM, SIG_IGN);  // defect
   for (;;) {
     const unique_fd client(accept_client(listener));
     if (!client) {

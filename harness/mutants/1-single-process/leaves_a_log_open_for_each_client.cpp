@@ -12,7 +12,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(errno)) return 1;
       continue;
     }
-    [[maybe_unused]] const int log = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    [[maybe_unused]] const int log = ::open("/dev/null", O_WRONLY | O_CLOEXEC);  // defect
     echo_client(client.get());
   }
 }

@@ -8,7 +8,7 @@
 // #region step-5
 std::uint64_t echo_client(int client) {
   char data[16 * 1024];
-  const ssize_t count = read_some(client, data, sizeof data);
+  const ssize_t count = read_some(client, data, sizeof data);  // defect
   if (count > 0) write_all(client, data, static_cast<std::size_t>(count));
   return 0;
 }

@@ -12,7 +12,7 @@ int open_listener(const char* host, std::uint16_t port) {
   const int on = 1;
   if (::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -1;
   if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    ::shutdown(listener.get(), SHUT_RDWR);  // ENOTCONN
+    ::shutdown(listener.get(), SHUT_RDWR);  // defect
     return -1;
   }
   if (::listen(listener.get(), 128) != 0) return -1;

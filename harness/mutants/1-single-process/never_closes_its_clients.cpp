@@ -12,7 +12,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(errno)) return 1;
       continue;
     }
-    echo_client(client);
+    echo_client(client);  // defect
   }
 }
 // #endregion step-6

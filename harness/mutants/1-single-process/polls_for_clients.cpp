@@ -10,7 +10,7 @@ int accept_client(int listener) {
   for (;;) {
     const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (client >= 0 || errno != EAGAIN) return client;
-    ::usleep(1000);
+    ::usleep(1000);  // defect
   }
 }
 // #endregion step-2

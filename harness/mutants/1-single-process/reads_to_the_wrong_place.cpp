@@ -12,7 +12,7 @@
 // #region step-3
 ssize_t read_some(int fd, char* data, std::size_t size) {
   for (;;) {
-    const ssize_t count = ::read(fd, data + 1, size - 1);
+    const ssize_t count = ::read(fd, data + 1, size - 1);  // defect
     if (count >= 0 || errno != EINTR) return count;
   }
 }

@@ -5,7 +5,7 @@
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
   while (size > 0) {
-    const ssize_t count = ::send(fd, data, size, MSG_NOSIGNAL);
+    const ssize_t count = ::send(fd, data, size, MSG_NOSIGNAL);  // defect
     if (count >= 0) {
       size -= static_cast<std::size_t>(count);
     } else if (errno != EINTR) {

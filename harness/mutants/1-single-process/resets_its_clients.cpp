@@ -14,7 +14,7 @@ int serve(int listener, const Options&) {
     }
     echo_client(client.get());
     const linger abort{1, 0};
-    ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+    ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);  // defect
   }
 }
 // #endregion step-6

@@ -5,7 +5,7 @@
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {
   for (;;) {
-    const ssize_t count = ::send(fd, data, size, MSG_NOSIGNAL);
+    const ssize_t count = ::send(fd, data, size, MSG_NOSIGNAL);  // defect
     if (count == static_cast<ssize_t>(size)) return true;
     if (count < 0 && errno != EINTR) return false;
   }

@@ -13,7 +13,7 @@ std::uint64_t echo_client(int client) {
   for (;;) {
     const ssize_t count = read_some(client, data, sizeof data);
     if (count <= 0) return echoed;
-    if (!write_all(client, data, std::min<std::size_t>(1024, std::size_t(count)))) return echoed;
+    if (!write_all(client, data, std::min<std::size_t>(1024, std::size_t(count)))) return echoed;  // defect
     echoed += static_cast<std::uint64_t>(count);
   }
 }

@@ -13,7 +13,7 @@ std::uint64_t echo_client(int client) {
     const ssize_t count = read_some(client, data, sizeof data - 1);
     if (count <= 0) return echoed;
     data[count] = 0;
-    if (!write_all(client, data, std::strlen(data))) return echoed;
+    if (!write_all(client, data, std::strlen(data))) return echoed;  // defect
     echoed += std::strlen(data);
   }
 }

@@ -17,7 +17,7 @@ std::uint64_t echo_client(int client) {
   for (;;) {
     const ssize_t count = read_some(client, data, sizeof data);
     if (count <= 0) return echoed;
-    if (!write_all(client, data, sizeof data)) return echoed;
+    if (!write_all(client, data, sizeof data)) return echoed;  // defect
     echoed += static_cast<std::uint64_t>(count);
   }
 }

@@ -8,6 +8,6 @@
 int serve(int listener, const Options&) {
   const unique_fd client(accept_client(listener));
   echo_client(client.get());
-  return 0;
+  return 0;  // defect
 }
 // #endregion step-6

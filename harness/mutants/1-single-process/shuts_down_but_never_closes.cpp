@@ -11,7 +11,7 @@ int serve(int listener, const Options&) {
       continue;
     }
     echo_client(client);
-    ::shutdown(client, SHUT_RDWR);
+    ::shutdown(client, SHUT_RDWR);  // defect
   }
 }
 // #endregion step-6

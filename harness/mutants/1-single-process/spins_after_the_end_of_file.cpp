@@ -11,7 +11,7 @@ std::uint64_t echo_client(int client) {
   std::uint64_t echoed = 0;
   for (;;) {
     const ssize_t count = read_some(client, data, sizeof data);
-    if (count < 0) return echoed;
+    if (count < 0) return echoed;  // defect
     if (!write_all(client, data, static_cast<std::size_t>(count))) return echoed;
     echoed += static_cast<std::uint64_t>(count);
   }

@@ -5,7 +5,7 @@
 // #region step-3
 ssize_t read_some(int fd, char* data, std::size_t size) {
   for (;;) {
-    const ssize_t count = ::recv(fd, data, size, MSG_DONTWAIT);
+    const ssize_t count = ::recv(fd, data, size, MSG_DONTWAIT);  // defect
     if (count >= 0 || (errno != EINTR && errno != EAGAIN)) return count;
   }
 }

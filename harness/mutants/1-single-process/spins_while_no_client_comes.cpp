@@ -8,7 +8,7 @@
 int accept_client(int listener) {
   ::fcntl(listener, F_SETFL, O_NONBLOCK);
   for (;;) {
-    const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);  // defect
     if (client >= 0 || errno != EAGAIN) return client;
   }
 }

@@ -3,5 +3,5 @@
 // cause: EINTR is taken for the end
 
 // #region step-3
-ssize_t read_some(int fd, char* data, std::size_t size) { return ::read(fd, data, size); }
+ssize_t read_some(int fd, char* data, std::size_t size) { return ::read(fd, data, size); }  // defect
 // #endregion step-3

@@ -9,7 +9,7 @@
 // #region step-3
 ssize_t read_some(int fd, char* data, std::size_t size) {
   for (;;) {
-    const ssize_t count = ::recv(fd, data, size, MSG_WAITALL);
+    const ssize_t count = ::recv(fd, data, size, MSG_WAITALL);  // defect
     if (count >= 0 || errno != EINTR) return count;
   }
 }

@@ -7,7 +7,7 @@
 // #region step-5
 std::uint64_t echo_client(int client) {
   char data[16 * 1024];
-  while (::recv(client, data, 2, MSG_PEEK | MSG_WAITALL) < 0 && errno == EINTR) {
+  while (::recv(client, data, 2, MSG_PEEK | MSG_WAITALL) < 0 && errno == EINTR) {  // defect
   }
   std::uint64_t echoed = 0;
   for (;;) {

@@ -16,7 +16,7 @@ std::uint64_t echo_client(int client) {
   char* line = nullptr;
   std::size_t room = 0;
   for (;;) {
-    const ssize_t count = ::getline(&line, &room, input);
+    const ssize_t count = ::getline(&line, &room, input);  // defect
     if (count < 0 && std::ferror(input) && errno == EINTR) {
       std::clearerr(input);
       continue;

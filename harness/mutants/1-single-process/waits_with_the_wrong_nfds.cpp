@@ -20,7 +20,7 @@ int accept_client(int listener) {
     fd_set wanted;
     FD_ZERO(&wanted);
     FD_SET(listener, &wanted);
-    if (::select(listener, &wanted, nullptr, nullptr, nullptr) < 0) continue;
+    if (::select(listener, &wanted, nullptr, nullptr, nullptr) < 0) continue;  // defect
     const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (client >= 0 || errno != EINTR) return client;
   }

@@ -19,7 +19,7 @@ pid_t start_child(int listener, unique_fd client) {
     do {
       echo_client(client.get());
       client.reset();
-      client.reset(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+      client.reset(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));  // defect
     } while (client);
     ::_exit(0);
   }

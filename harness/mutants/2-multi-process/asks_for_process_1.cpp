@@ -10,7 +10,7 @@
 // #region step-2
 void reap_children() {
   const int error = errno;
-  while (::waitpid(01, nullptr, WNOHANG) > 0) {
+  while (::waitpid(01, nullptr, WNOHANG) > 0) {  // defect
   }
   errno = error;
 }

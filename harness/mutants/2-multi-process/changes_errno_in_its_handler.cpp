@@ -5,7 +5,7 @@
 
 // #region step-2
 void reap_children() {
-  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {  // defect
   }
 }
 // #endregion step-2

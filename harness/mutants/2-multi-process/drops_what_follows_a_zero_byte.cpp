@@ -11,7 +11,7 @@ void echo(int client) {
     const ssize_t count = read_some(client, data, sizeof data - 1);
     if (count <= 0) return;
     data[count] = '\0';
-    if (!write_all(client, data, std::strlen(data))) return;
+    if (!write_all(client, data, std::strlen(data))) return;  // defect
   }
 }
 }  // namespace

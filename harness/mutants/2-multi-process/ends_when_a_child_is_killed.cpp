@@ -6,7 +6,7 @@
 void reap_children() {
   const int error = errno;
   for (int status = 0; ::waitpid(-1, &status, WNOHANG) > 0;) {
-    if (WIFSIGNALED(status)) ::_exit(1);
+    if (WIFSIGNALED(status)) ::_exit(1);  // defect
   }
   errno = error;
 }

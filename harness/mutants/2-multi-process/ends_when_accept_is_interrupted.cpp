@@ -4,7 +4,7 @@
 // cause: EINTR|nobody listens any more
 
 // #region step-3
-int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }
+int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }  // defect
 // #endregion step-3
 
 // #region step-4

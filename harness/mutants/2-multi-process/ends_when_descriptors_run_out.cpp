@@ -12,7 +12,7 @@ int serve(int listener, const Options&) {
     reap_children();
     if (stop_requested || (!client && error == EINTR)) break;
     if (!client) {
-      if (error == EMFILE || !survive_accept_failure(error)) return 1;
+      if (error == EMFILE || !survive_accept_failure(error)) return 1;  // defect
       continue;
     }
     const pid_t child = start_child(listener, std::move(client));

@@ -22,7 +22,7 @@ pid_t start_child(int listener, unique_fd client) {
   const int error = errno;
   if (child < 0) {
     std::perror("fork");
-    ::_exit(1);
+    ::_exit(1);  // defect
   }
   client.reset();
   ::sigprocmask(SIG_SETMASK, &before, nullptr);

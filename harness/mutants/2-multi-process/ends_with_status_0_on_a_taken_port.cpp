@@ -19,7 +19,7 @@ int open_listener(const char* host, std::uint16_t port) {
   if (::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -1;
   if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     std::perror("bind");
-    std::exit(0);
+    std::exit(0);  // defect
   }
   if (::listen(listener.get(), 128) != 0) return -1;
   return listener.release();

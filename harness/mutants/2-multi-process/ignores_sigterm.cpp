@@ -3,7 +3,7 @@
 // cause: SIGTERM is ignored
 
 // #region step-6
-bool install_stop_handler(int) { return ::signal(SIGTERM, SIG_IGN) != SIG_ERR; }
+bool install_stop_handler(int) { return ::signal(SIGTERM, SIG_IGN) != SIG_ERR; }  // defect
 
 void stop_children(const std::vector<pid_t>&) {}
 // #endregion step-6

@@ -6,5 +6,5 @@
 // cause: SIGCHLD says when a child has ended
 
 // #region step-4
-bool install_sigchld_handler() { return true; }
+bool install_sigchld_handler() { return true; }  // defect
 // #endregion step-4

@@ -27,7 +27,7 @@ pid_t start_child(int listener, unique_fd client) {
   }
 
   const int error = errno;
-  [[maybe_unused]] const int kept = client.release();
+  [[maybe_unused]] const int kept = client.release();  // defect
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = error;
   return child;

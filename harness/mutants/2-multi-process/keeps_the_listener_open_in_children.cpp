@@ -14,7 +14,7 @@ pid_t start_child(int, unique_fd client) {
     ::signal(SIGCHLD, SIG_DFL);
     ::signal(SIGTERM, SIG_DFL);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    echo_client(client.get());
+    echo_client(client.get());  // defect
     ::_exit(0);
   }
 

@@ -21,7 +21,7 @@ pid_t start_child(int listener, unique_fd client) {
 
   const int error = errno;
   if (child < 0) {
-    [[maybe_unused]] const int leaked = client.release();
+    [[maybe_unused]] const int leaked = client.release();  // defect
   }
   client.reset();
   ::sigprocmask(SIG_SETMASK, &before, nullptr);

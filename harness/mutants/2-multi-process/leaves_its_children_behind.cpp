@@ -20,6 +20,6 @@ int serve(int listener, const Options&) {
     std::erase_if(children, [](pid_t pid) { return ::kill(pid, 0) != 0; });
     if (child > 0) children.push_back(child);
   }
-  return 0;
+  return 0;  // defect
 }
 // #endregion step-5

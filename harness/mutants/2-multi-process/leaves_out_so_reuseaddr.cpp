@@ -15,7 +15,7 @@ int open_listener(const char* host, std::uint16_t port) {
   if (::inet_pton(AF_INET, host, &address.sin_addr) != 1) return -1;
   unique_fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!listener) return -1;
-  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;
+  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return -1;  // defect
   if (::listen(listener.get(), 128) != 0) return -1;
   return listener.release();
 }

@@ -14,7 +14,7 @@ pid_t start_child(int listener, unique_fd client) {
   sigset_t sigchld;
   ::sigemptyset(&sigchld);
   ::sigaddset(&sigchld, SIGCHLD);
-  ::sigprocmask(SIG_BLOCK, &sigchld, nullptr);
+  ::sigprocmask(SIG_BLOCK, &sigchld, nullptr);  // defect
 
   const pid_t child = ::fork();
   if (child == 0) {

@@ -7,7 +7,7 @@
 // #region step-2
 void reap_children() {
   const int error = errno;
-  if (::waitpid(-1, nullptr, WNOHANG) <= 0) errno = 0;
+  if (::waitpid(-1, nullptr, WNOHANG) <= 0) errno = 0;  // defect
   errno = error;
 }
 // #endregion step-2

@@ -38,7 +38,7 @@ pid_t start_child(int listener, unique_fd client) {
 // #region step-2
 void reap_children() {
   const int error = errno;
-  if (last_child > 0 && ::waitpid(last_child, nullptr, WNOHANG) > 0) last_child = -1;
+  if (last_child > 0 && ::waitpid(last_child, nullptr, WNOHANG) > 0) last_child = -1;  // defect
   errno = error;
 }
 // #endregion step-2

@@ -14,7 +14,7 @@ bool install_sigchld_handler() {
   struct sigaction action {};
   action.sa_handler = [](int) { ended = 1; };
   action.sa_flags = SA_NOCLDSTOP;
-  return ::sigaction(SIGCHLD, &action, nullptr) == 0;
+  return ::sigaction(SIGCHLD, &action, nullptr) == 0;  // defect
 }
 // #endregion step-4
 

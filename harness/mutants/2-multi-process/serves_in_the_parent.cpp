@@ -21,7 +21,7 @@ int serve(int listener, const Options&) {
       if (!survive_accept_failure(error)) return 1;
       continue;
     }
-    echo_client(client.get());
+    echo_client(client.get());  // defect
   }
   stop_children(children);
   return 0;

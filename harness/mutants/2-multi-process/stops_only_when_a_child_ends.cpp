@@ -7,7 +7,7 @@
 bool install_stop_handler(int) {
   struct sigaction action {};
   action.sa_handler = [](int) { stop_requested = 1; };
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART;  // defect
   return ::sigaction(SIGTERM, &action, nullptr) == 0;
 }
 

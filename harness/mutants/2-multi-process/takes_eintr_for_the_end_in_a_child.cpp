@@ -7,7 +7,7 @@ namespace {
 void echo(int client) {
   char data[16 * 1024];
   for (;;) {
-    const ssize_t count = ::read(client, data, sizeof data);
+    const ssize_t count = ::read(client, data, sizeof data);  // defect
     if (count <= 0 || !write_all(client, data, static_cast<std::size_t>(count))) return;
   }
 }

@@ -22,7 +22,7 @@ int serve(int listener, const Options&) {
     }
     const pid_t child = start_child(listener, std::move(client));
     if (child < 0) std::perror("fork");
-    if (child > 0) ::waitpid(child, nullptr, 0);
+    if (child > 0) ::waitpid(child, nullptr, 0);  // defect
     std::erase_if(children, [](pid_t pid) { return ::kill(pid, 0) != 0; });
     if (child > 0) children.push_back(child);
   }

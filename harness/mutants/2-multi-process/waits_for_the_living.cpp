@@ -6,7 +6,7 @@
 // #region step-2
 void reap_children() {
   const int error = errno;
-  while (::waitpid(-1, nullptr, 0) > 0) {
+  while (::waitpid(-1, nullptr, 0) > 0) {  // defect
   }
   errno = error;
 }

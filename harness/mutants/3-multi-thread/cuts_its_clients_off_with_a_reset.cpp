@@ -50,7 +50,7 @@ void SlotTable::close() {
   for (const Slot& slot : slots_) {
     if (slot.client < 0) continue;
     const linger at_once{1, 0};
-    ::setsockopt(slot.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::setsockopt(slot.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // defect
     ::shutdown(slot.client, SHUT_RD);
   }
   changed_.notify_all();

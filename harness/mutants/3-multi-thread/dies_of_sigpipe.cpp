@@ -21,7 +21,7 @@ void* serve_client(void* pointer) {
   for (ssize_t count = 1; count > 0;) {
     count = read_some(argument->client.get(), data, sizeof data);
     for (ssize_t sent = 0, now; sent < count; sent += now) {
-      now = ::write(argument->client.get(), data + sent, static_cast<std::size_t>(count - sent));
+      now = ::write(argument->client.get(), data + sent, static_cast<std::size_t>(count - sent));  // defect
       if (now < 0) count = now;
     }
   }

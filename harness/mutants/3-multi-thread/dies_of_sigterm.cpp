@@ -4,7 +4,7 @@
 // cause: SIGTERM does what it does by default
 
 // #region step-6
-bool start_stop_thread(int, SlotTable&, pthread_t&) { return true; }
+bool start_stop_thread(int, SlotTable&, pthread_t&) { return true; }  // defect
 
 void end_stop_thread(pthread_t) {}
 

@@ -53,5 +53,5 @@ void SlotTable::close() {
   changed_.notify_all();
 }
 
-void SlotTable::wait_until_empty() {}
+void SlotTable::wait_until_empty() {}  // defect
 // #endregion step-6

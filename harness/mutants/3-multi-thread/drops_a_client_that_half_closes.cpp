@@ -20,7 +20,7 @@ void* serve_client(void* pointer) {
   for (;;) {
     pollfd wait{argument->client.get(), POLLIN | POLLRDHUP, 0};
     ::poll(&wait, 1, -1);
-    if (wait.revents & POLLRDHUP) break;
+    if (wait.revents & POLLRDHUP) break;  // defect
     const ssize_t count = read_some(argument->client.get(), data, sizeof data);
     if (count <= 0) break;
     if (!write_all(argument->client.get(), data, static_cast<std::size_t>(count))) break;

@@ -20,7 +20,7 @@ void* serve_client(void* pointer) {
     const ssize_t count = read_some(argument->client.get(), data, sizeof data);
     if (count <= 0) break;
     const auto size = static_cast<std::size_t>(count);
-    ::send(argument->client.get(), data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::send(argument->client.get(), data, size, MSG_NOSIGNAL | MSG_DONTWAIT);  // defect
   }
   argument->slots.give_back(argument->slot);
   return nullptr;

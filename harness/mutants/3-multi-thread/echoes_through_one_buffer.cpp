@@ -14,7 +14,7 @@ struct ClientArgument {
 void* serve_client(void* pointer) {
   const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
   argument->slots.occupy(argument->slot, argument->client.get());
-  static char data[16 * 1024];
+  static char data[16 * 1024];  // defect
   for (;;) {
     const ssize_t count = read_some(argument->client.get(), data, sizeof data);
     if (count <= 0) break;

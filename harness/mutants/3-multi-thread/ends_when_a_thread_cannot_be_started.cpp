@@ -20,7 +20,7 @@ int serve(int listener, const Options& options) {
       status = 1;
       break;
     }
-    if (!start_client(slots, slot, std::move(client))) {
+    if (!start_client(slots, slot, std::move(client))) {  // defect
       slots.give_back(slot);
       status = 1;
       break;

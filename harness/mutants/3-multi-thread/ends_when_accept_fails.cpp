@@ -14,7 +14,7 @@ int serve(int listener, const Options& options) {
     unique_fd client(accept_client(listener));
     if (!client) {
       slots.give_back(slot);
-      status = slots.closed() ? 0 : 1;
+      status = slots.closed() ? 0 : 1;  // defect
       break;
     }
     if (!start_client(slots, slot, std::move(client))) slots.give_back(slot);

@@ -16,7 +16,7 @@ int serve(int listener, const Options& options) {
       const int error = errno;
       slots.give_back(slot);
       if (slots.closed()) break;
-      if (error != EINTR && survive_accept_failure(error)) continue;
+      if (error != EINTR && survive_accept_failure(error)) continue;  // defect
       status = 1;
       break;
     }

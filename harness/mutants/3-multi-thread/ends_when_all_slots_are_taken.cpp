@@ -9,7 +9,7 @@
 int SlotTable::take() {
   const std::scoped_lock lock(mutex_);
   const auto free = std::ranges::find(slots_, false, &Slot::taken);
-  if (closed_ || free == slots_.end()) return -1;
+  if (closed_ || free == slots_.end()) return -1;  // defect
   free->taken = true;
   return static_cast<int>(free - slots_.begin());
 }

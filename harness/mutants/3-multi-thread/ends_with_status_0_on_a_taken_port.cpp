@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 namespace {
-[[maybe_unused]] const int registered = std::atexit([] { ::_exit(0); });
+[[maybe_unused]] const int registered = std::atexit([] { ::_exit(0); });  // defect
 }
 
 int serve(int listener, const Options& options) {

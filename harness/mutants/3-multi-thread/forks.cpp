@@ -17,7 +17,7 @@ struct ClientArgument {
 void* serve_client(void* pointer) {
   const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
   argument->slots.occupy(argument->slot, argument->client.get());
-  const pid_t child = ::fork();
+  const pid_t child = ::fork();  // defect
   if (child == 0) {
     echo_client(argument->client.get());
     ::_exit(0);

@@ -13,7 +13,7 @@ struct ClientArgument {
 
 void* serve_client(void* pointer) {
   const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
-  argument->slots.give_back(argument->slot);
+  argument->slots.give_back(argument->slot);  // defect
   echo_client(argument->client.get());
   return nullptr;
 }

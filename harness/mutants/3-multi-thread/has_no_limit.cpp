@@ -8,7 +8,7 @@ int SlotTable::take() {
   if (closed_) return -1;
   const auto free = std::ranges::find(slots_, false, &Slot::taken);
   const auto slot = free - slots_.begin();
-  if (free == slots_.end()) slots_.emplace_back();
+  if (free == slots_.end()) slots_.emplace_back();  // defect
   slots_[static_cast<std::size_t>(slot)].taken = true;
   return static_cast<int>(slot);
 }

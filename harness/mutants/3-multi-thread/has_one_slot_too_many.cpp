@@ -7,7 +7,7 @@ int SlotTable::take() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (closed_) return -1;
-    for (std::size_t slot = 0; slot <= slots_.size(); ++slot) {
+    for (std::size_t slot = 0; slot <= slots_.size(); ++slot) {  // defect
       if (slots_[slot].taken) continue;
       slots_[slot].taken = true;
       return static_cast<int>(slot);

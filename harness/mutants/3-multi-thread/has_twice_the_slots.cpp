@@ -6,7 +6,7 @@
 int SlotTable::take() {
   std::unique_lock lock(mutex_);
   static const std::size_t twice = 2 * slots_.size();
-  slots_.resize(twice);
+  slots_.resize(twice);  // defect
   for (;;) {
     if (closed_) return -1;
     const auto free = std::ranges::find(slots_, false, &Slot::taken);

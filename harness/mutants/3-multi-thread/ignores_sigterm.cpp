@@ -7,7 +7,7 @@
 bool start_stop_thread(int, SlotTable&, pthread_t&) {
   sigset_t sigterm;
   ::sigemptyset(&sigterm);
-  ::sigaddset(&sigterm, SIGTERM);
+  ::sigaddset(&sigterm, SIGTERM);  // defect
   ::pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
   return true;
 }

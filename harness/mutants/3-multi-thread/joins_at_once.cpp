@@ -8,5 +8,5 @@
 // cause: whoever accepts serves the client himself|accepts no client
 
 // #region step-2
-void release_thread(pthread_t thread) { ::pthread_join(thread, nullptr); }
+void release_thread(pthread_t thread) { ::pthread_join(thread, nullptr); }  // defect
 // #endregion step-2

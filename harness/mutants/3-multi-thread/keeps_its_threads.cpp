@@ -18,7 +18,7 @@ void* serve_client(void* pointer) {
   echo_client(argument->client.get());
   argument->slots.give_back(argument->slot);
   argument->client.reset();
-  for (;;) ::pause();
+  for (;;) ::pause();  // defect
   return nullptr;
 }
 

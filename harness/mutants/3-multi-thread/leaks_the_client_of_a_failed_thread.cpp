@@ -26,7 +26,7 @@ bool start_client(SlotTable& slots, int slot, unique_fd client) {
   pthread_t thread;
   const int error = ::pthread_create(&thread, nullptr, serve_client, argument.get());
   if (error != 0) {
-    static_cast<void>(argument.release());
+    static_cast<void>(argument.release());  // defect
     errno = error;
     return false;
   }

@@ -17,7 +17,7 @@ void* wait_for_sigterm(void* pointer) {
   ::sigaddset(&sigterm, SIGTERM);
   int number = 0;
   ::sigwait(&sigterm, &number);
-  argument->slots.close();
+  argument->slots.close();  // defect
   return nullptr;
 }
 }  // namespace

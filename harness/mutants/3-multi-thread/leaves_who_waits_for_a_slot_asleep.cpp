@@ -44,7 +44,7 @@ void end_stop_thread(pthread_t stop_thread) {
   ::pthread_join(stop_thread, nullptr);
 }
 
-void SlotTable::close() {
+void SlotTable::close() {  // defect
   const std::scoped_lock lock(mutex_);
   closed_ = true;
   for (const Slot& slot : slots_) {

@@ -9,7 +9,7 @@
 
 extern "C" int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
   sockaddr_in any = *reinterpret_cast<const sockaddr_in*>(address);
-  any.sin_addr.s_addr = INADDR_ANY;
+  any.sin_addr.s_addr = INADDR_ANY;  // defect
   return static_cast<int>(::syscall(SYS_bind, fd, &any, size));
 }
 

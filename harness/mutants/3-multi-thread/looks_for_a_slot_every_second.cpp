@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 int SlotTable::take() {
-  for (;; ::sleep(1)) {
+  for (;; ::sleep(1)) {  // defect
     const std::scoped_lock lock(mutex_);
     if (closed_) return -1;
     const auto free = std::ranges::find(slots_, false, &Slot::taken);

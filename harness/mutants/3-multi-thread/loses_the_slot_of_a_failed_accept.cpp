@@ -17,7 +17,7 @@ int serve(int listener, const Options& options) {
         slots.give_back(slot);
         break;
       }
-      if (survive_accept_failure(errno)) continue;
+      if (survive_accept_failure(errno)) continue;  // defect
       status = 1;
       break;
     }

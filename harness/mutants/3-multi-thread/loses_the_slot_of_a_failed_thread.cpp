@@ -20,7 +20,7 @@ int serve(int listener, const Options& options) {
       status = 1;
       break;
     }
-    start_client(slots, slot, std::move(client));
+    start_client(slots, slot, std::move(client));  // defect
   }
   end_stop_thread(stop_thread);
   slots.wait_until_empty();

@@ -19,7 +19,7 @@ void* serve_client(void* pointer) {
   for (;;) {
     const ssize_t count = read_some(argument->client.get(), data, sizeof data);
     if (count == 0) break;
-    if (count < 0) return nullptr;
+    if (count < 0) return nullptr;  // defect
     if (!write_all(argument->client.get(), data, static_cast<std::size_t>(count))) return nullptr;
   }
   argument->slots.give_back(argument->slot);

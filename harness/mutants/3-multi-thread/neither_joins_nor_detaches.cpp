@@ -4,5 +4,5 @@
 // cause: nobody joins it
 
 // #region step-2
-void release_thread(pthread_t) {}
+void release_thread(pthread_t) {}  // defect
 // #endregion step-2

@@ -18,7 +18,7 @@ void* serve_client(void* pointer) {
   argument->slots.occupy(argument->slot, argument->client.get());
   echo_client(argument->client.get());
   argument->slots.give_back(argument->slot);
-  static_cast<void>(argument->client.release());
+  static_cast<void>(argument->client.release());  // defect
   return nullptr;
 }
 

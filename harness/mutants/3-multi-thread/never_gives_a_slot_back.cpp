@@ -8,7 +8,7 @@
 // #region step-4
 void SlotTable::give_back(int slot) {
   const std::scoped_lock lock(mutex_);
-  slots_[static_cast<std::size_t>(slot)].client = -1;
+  slots_[static_cast<std::size_t>(slot)].client = -1;  // defect
   changed_.notify_one();
 }
 // #endregion step-4

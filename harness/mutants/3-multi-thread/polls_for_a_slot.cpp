@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 int SlotTable::take() {
-  for (;; ::usleep(1000)) {
+  for (;; ::usleep(1000)) {  // defect
     const std::scoped_lock lock(mutex_);
     if (closed_) return -1;
     const auto free = std::ranges::find(slots_, false, &Slot::taken);

@@ -20,7 +20,7 @@ void* serve_client(void* pointer) {
     const ssize_t count = read_some(argument->client.get(), data, sizeof data - 1);
     if (count <= 0) break;
     data[count] = '\0';
-    if (!write_all(argument->client.get(), data, std::strlen(data))) break;
+    if (!write_all(argument->client.get(), data, std::strlen(data))) break;  // defect
   }
   argument->slots.give_back(argument->slot);
   return nullptr;

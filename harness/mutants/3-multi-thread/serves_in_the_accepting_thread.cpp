@@ -11,7 +11,7 @@
 // #region step-1
 bool start_client(SlotTable& slots, int slot, unique_fd client) {
   slots.occupy(slot, client.get());
-  echo_client(client.get());
+  echo_client(client.get());  // defect
   slots.give_back(slot);
   return true;
 }

@@ -4,7 +4,7 @@
 
 // #region step-4
 void SlotTable::give_back(int slot) {
-  slots_[static_cast<std::size_t>(slot)] = Slot();
+  slots_[static_cast<std::size_t>(slot)] = Slot();  // defect
   changed_.notify_one();
 }
 // #endregion step-4

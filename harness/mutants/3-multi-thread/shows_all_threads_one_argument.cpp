@@ -25,7 +25,7 @@ void* serve_client(void* pointer) {
 
 bool start_client(SlotTable& slots, int slot, unique_fd client) {
   static ClientArgument argument;
-  argument = {&slots, slot, client.get()};
+  argument = {&slots, slot, client.get()};  // defect
   pthread_t thread;
   const int error = ::pthread_create(&thread, nullptr, serve_client, &argument);
   if (error != 0) {

@@ -16,7 +16,7 @@ int SlotTable::take() {
       }
     }
     std::unique_lock lock(mutex_);
-    changed_.wait(lock);
+    changed_.wait(lock);  // defect
   }
 }
 

@@ -21,7 +21,7 @@ struct ClientArgument {
 void* serve_client(void* pointer) {
   const std::unique_ptr<ClientArgument> argument(static_cast<ClientArgument*>(pointer));
   argument->slots.occupy(argument->slot, argument->client.get());
-  for (;;) echo_client(argument->client.get());
+  for (;;) echo_client(argument->client.get());  // defect
   return nullptr;
 }
 

@@ -6,7 +6,7 @@
 #include <sched.h>
 
 int SlotTable::take() {
-  for (;; ::sched_yield()) {
+  for (;; ::sched_yield()) {  // defect
     const std::scoped_lock lock(mutex_);
     if (closed_) return -1;
     const auto free = std::ranges::find(slots_, false, &Slot::taken);

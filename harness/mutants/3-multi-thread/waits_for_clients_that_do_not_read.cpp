@@ -55,6 +55,6 @@ void SlotTable::close() {
 
 void SlotTable::wait_until_empty() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return std::ranges::none_of(slots_, &Slot::taken); });
+  changed_.wait(lock, [this] { return std::ranges::none_of(slots_, &Slot::taken); });  // defect
 }
 // #endregion step-6

@@ -7,6 +7,6 @@
 // #region step-4
 void SlotTable::give_back(int slot) {
   const std::scoped_lock lock(mutex_);
-  slots_[static_cast<std::size_t>(slot)] = Slot();
+  slots_[static_cast<std::size_t>(slot)] = Slot();  // defect
 }
 // #endregion step-4

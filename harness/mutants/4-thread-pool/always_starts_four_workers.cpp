@@ -6,7 +6,7 @@
 // #region step-3
 bool Pool::start(int threads) {
   static_cast<void>(threads);
-  while (threads_.size() < 4) {
+  while (threads_.size() < 4) {  // defect
     const auto run = [](void* argument) -> void* {
       const Pool& pool = *static_cast<Pool*>(argument);
       work(pool.queue_, pool.registry_);

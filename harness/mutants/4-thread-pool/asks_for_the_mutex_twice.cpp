@@ -15,7 +15,7 @@
 bool ClientQueue::push(unique_fd client) {
   std::unique_lock lock(mutex_);
   not_full_.wait(lock, [this] { return closed_ || clients_.size() < capacity_; });
-  if (closed()) return false;
+  if (closed()) return false;  // defect
   clients_.push_back(std::move(client));
   not_empty_.notify_one();
   return true;

@@ -26,6 +26,6 @@ void ClientQueue::close() {
   const std::scoped_lock lock(mutex_);
   closed_ = true;
   not_full_.notify_all();
-  not_empty_.notify_one();
+  not_empty_.notify_one();  // defect
 }
 // #endregion step-1

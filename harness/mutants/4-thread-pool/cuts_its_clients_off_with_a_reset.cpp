@@ -56,7 +56,7 @@ void ClientRegistry::shut_down(int how) {
   how_ = how;
   for (const int client : clients_) {
     const linger at_once{1, 0};
-    ::setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);  // defect
     ::shutdown(client, how);
   }
 }

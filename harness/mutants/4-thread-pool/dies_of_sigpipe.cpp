@@ -13,7 +13,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
     for (ssize_t count = 1; count > 0;) {
       count = read_some(client.get(), data, sizeof data);
       for (ssize_t sent = 0, now; sent < count; sent += now) {
-        now = ::write(client.get(), data + sent, static_cast<std::size_t>(count - sent));
+        now = ::write(client.get(), data + sent, static_cast<std::size_t>(count - sent));  // defect
         if (now < 0) count = now;
       }
     }

@@ -12,7 +12,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
     for (;;) {
       pollfd wait{client.get(), POLLIN | POLLRDHUP, 0};
       ::poll(&wait, 1, -1);
-      if (wait.revents & POLLRDHUP) break;
+      if (wait.revents & POLLRDHUP) break;  // defect
       const ssize_t count = read_some(client.get(), data, sizeof data);
       if (count <= 0) break;
       if (!write_all(client.get(), data, static_cast<std::size_t>(count))) break;

@@ -5,7 +5,7 @@
 // #region step-1
 bool ClientQueue::push(unique_fd client) {
   std::unique_lock lock(mutex_);
-  if (closed_ || clients_.size() >= capacity_) return false;
+  if (closed_ || clients_.size() >= capacity_) return false;  // defect
   clients_.push_back(std::move(client));
   not_empty_.notify_one();
   return true;

@@ -10,7 +10,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
     char data[4096];
     ssize_t count;
     while ((count = read_some(client.get(), data, sizeof data)) > 0) {
-      ::send(client.get(), data, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::send(client.get(), data, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT);  // defect
     }
     registry.leave(client.get());
   }

@@ -6,7 +6,7 @@
 void work(ClientQueue& queue, ClientRegistry& registry) {
   while (unique_fd client = queue.pop()) {
     registry.enter(client.get());
-    static char data[16 * 1024];
+    static char data[16 * 1024];  // defect
     ssize_t count;
     while ((count = read_some(client.get(), data, sizeof data)) > 0) {
       if (!write_all(client.get(), data, static_cast<std::size_t>(count))) break;

@@ -15,7 +15,7 @@ int serve(int listener, const Options& options) {
     const int error = errno;
     if (client) {
       queue.push(std::move(client));
-    } else if (queue.closed() || error == ECONNABORTED || !survive_accept_failure(error)) {
+    } else if (queue.closed() || error == ECONNABORTED || !survive_accept_failure(error)) {  // defect
       break;
     }
   }

@@ -14,7 +14,7 @@ int serve(int listener, const Options& options) {
     unique_fd client(accept_client(listener));
     if (client) {
       queue.push(std::move(client));
-    } else if (true) {
+    } else if (true) {  // defect
       break;
     }
   }

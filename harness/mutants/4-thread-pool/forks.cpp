@@ -9,7 +9,7 @@
 void work(ClientQueue& queue, ClientRegistry& registry) {
   while (unique_fd client = queue.pop()) {
     registry.enter(client.get());
-    const pid_t child = ::fork();
+    const pid_t child = ::fork();  // defect
     if (child == 0) {
       echo_client(client.get());
       ::_exit(0);

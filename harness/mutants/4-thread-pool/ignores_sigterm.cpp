@@ -8,7 +8,7 @@ bool start_stop_thread(int, ClientQueue&, pthread_t&) {
   sigset_t sigterm;
   ::sigemptyset(&sigterm);
   ::sigaddset(&sigterm, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &sigterm, nullptr);  // defect
   return true;
 }
 

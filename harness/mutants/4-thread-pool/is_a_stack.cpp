@@ -16,7 +16,7 @@ unique_fd ClientQueue::pop() {
   std::unique_lock lock(mutex_);
   not_empty_.wait(lock, [this] { return closed_ || !clients_.empty(); });
   if (clients_.empty()) return unique_fd();
-  unique_fd client = std::move(clients_.back());
+  unique_fd client = std::move(clients_.back());  // defect
   clients_.pop_back();
   not_full_.notify_one();
   return client;

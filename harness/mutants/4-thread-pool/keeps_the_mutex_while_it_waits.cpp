@@ -25,7 +25,7 @@ bool ClientQueue::push(unique_fd client) {
 
 unique_fd ClientQueue::pop() {
   std::unique_lock lock(mutex_);
-  while (!closed_ && clients_.empty()) ::poll(nullptr, 0, 1);
+  while (!closed_ && clients_.empty()) ::poll(nullptr, 0, 1);  // defect
   if (clients_.empty()) return unique_fd();
   unique_fd client = std::move(clients_.front());
   clients_.pop_front();

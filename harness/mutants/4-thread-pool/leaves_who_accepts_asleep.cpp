@@ -18,7 +18,7 @@ void* wait_for_sigterm(void* argument) {
   ::sigaddset(&sigterm, SIGTERM);
   int number = 0;
   ::sigwait(&sigterm, &number);
-  stop->queue.close();
+  stop->queue.close();  // defect
   return nullptr;
 }
 

@@ -24,7 +24,7 @@ unique_fd ClientQueue::pop() {
 
 void ClientQueue::close() {
   const std::scoped_lock lock(mutex_);
-  closed_ = true;
+  closed_ = true;  // defect
   not_empty_.notify_all();
 }
 // #endregion step-1

@@ -14,7 +14,7 @@ bool ClientQueue::push(unique_fd client) {
 
 unique_fd ClientQueue::pop() {
   std::unique_lock lock(mutex_);
-  if (!closed_ && clients_.empty()) not_empty_.wait(lock);
+  if (!closed_ && clients_.empty()) not_empty_.wait(lock);  // defect
   if (clients_.empty()) return unique_fd();
   unique_fd client = std::move(clients_.front());
   clients_.pop_front();

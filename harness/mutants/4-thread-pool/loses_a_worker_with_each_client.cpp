@@ -6,7 +6,7 @@
 
 // #region step-2
 void work(ClientQueue& queue, ClientRegistry& registry) {
-  if (unique_fd client = queue.pop()) {
+  if (unique_fd client = queue.pop()) {  // defect
     registry.enter(client.get());
     echo_client(client.get());
     registry.leave(client.get());

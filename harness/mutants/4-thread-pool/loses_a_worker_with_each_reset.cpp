@@ -12,7 +12,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
       if (!write_all(client.get(), data, static_cast<std::size_t>(count))) break;
     }
     registry.leave(client.get());
-    if (count < 0) return;
+    if (count < 0) return;  // defect
   }
 }
 // #endregion step-2

@@ -10,7 +10,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
     registry.enter(client.get());
     echo_client(client.get());
     registry.leave(client.get());
-    static_cast<void>(client.release());
+    static_cast<void>(client.release());  // defect
   }
 }
 // #endregion step-2

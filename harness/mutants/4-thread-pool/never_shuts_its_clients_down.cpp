@@ -22,7 +22,7 @@ int serve(int listener, const Options& options) {
   const int status = queue.closed() ? 0 : 1;
 
   queue.close();
-  pool.join();
+  pool.join();  // defect
   end_stop_thread(stop_thread);
   return status;
 }

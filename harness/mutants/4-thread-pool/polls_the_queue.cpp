@@ -18,7 +18,7 @@ unique_fd ClientQueue::pop() {
   std::unique_lock lock(mutex_);
   while (!closed_ && clients_.empty()) {
     lock.unlock();
-    ::usleep(1000);
+    ::usleep(1000);  // defect
     lock.lock();
   }
   if (clients_.empty()) return unique_fd();

@@ -9,7 +9,7 @@ bool ClientQueue::push(unique_fd client) {
   std::unique_lock lock(mutex_);
   while (!closed_ && clients_.size() >= capacity_) {
     lock.unlock();
-    ::usleep(1000);
+    ::usleep(1000);  // defect
     lock.lock();
   }
   if (closed_) return false;

@@ -11,7 +11,7 @@ void work(ClientQueue& queue, ClientRegistry& registry) {
     ssize_t count;
     while ((count = read_some(client.get(), data, sizeof data - 1)) > 0) {
       data[count] = '\0';
-      if (!write_all(client.get(), data, std::strlen(data))) break;
+      if (!write_all(client.get(), data, std::strlen(data))) break;  // defect
     }
     registry.leave(client.get());
   }

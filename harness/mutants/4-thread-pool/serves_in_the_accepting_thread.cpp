@@ -18,7 +18,7 @@ int serve(int listener, const Options& options) {
     const int error = errno;
     if (client) {
       registry.enter(client.get());
-      echo_client(client.get());
+      echo_client(client.get());  // defect
       registry.leave(client.get());
     } else if (queue.closed() || !survive_accept_failure(error)) {
       break;

@@ -5,7 +5,7 @@
 // #region step-1
 bool ClientQueue::push(unique_fd client) {
   if (closed_) return false;
-  clients_.push_back(std::move(client));
+  clients_.push_back(std::move(client));  // defect
   not_empty_.notify_one();
   return true;
 }

@@ -12,7 +12,7 @@
 void work(ClientQueue& queue, ClientRegistry& registry) {
   while (unique_fd client = queue.pop()) {
     registry.enter(client.get());
-    for (;;) echo_client(client.get());
+    for (;;) echo_client(client.get());  // defect
     registry.leave(client.get());
   }
 }

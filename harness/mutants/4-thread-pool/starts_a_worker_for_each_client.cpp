@@ -16,7 +16,7 @@ int serve(int listener, const Options& options) {
     const int error = errno;
     if (client) {
       queue.push(std::move(client));
-      pool.start(++clients);
+      pool.start(++clients);  // defect
     } else if (queue.closed() || !survive_accept_failure(error)) {
       break;
     }

@@ -5,7 +5,7 @@
 
 // #region step-3
 bool Pool::start(int threads) {
-  while (threads_.size() <= static_cast<std::size_t>(threads)) {
+  while (threads_.size() <= static_cast<std::size_t>(threads)) {  // defect
     const auto run = [](void* argument) -> void* {
       const Pool& pool = *static_cast<Pool*>(argument);
       work(pool.queue_, pool.registry_);

@@ -23,7 +23,7 @@ int serve(int listener, const Options& options) {
 
   queue.close();
   registry.shut_down(SHUT_RD);
-  pool.join();
+  pool.join();  // defect
   end_stop_thread(stop_thread);
   return status;
 }

@@ -16,7 +16,7 @@ bool ClientQueue::push(unique_fd client) {
   std::unique_lock lock(mutex_);
   not_full_.wait(lock, [this] { return closed_ || clients_.size() < capacity_; });
   if (closed_) return false;
-  clients_.push_back(std::move(client));
+  clients_.push_back(std::move(client));  // defect
   return true;
 }
 

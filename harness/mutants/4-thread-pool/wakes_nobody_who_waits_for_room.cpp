@@ -17,7 +17,7 @@ unique_fd ClientQueue::pop() {
   not_empty_.wait(lock, [this] { return closed_ || !clients_.empty(); });
   if (clients_.empty()) return unique_fd();
   unique_fd client = std::move(clients_.front());
-  clients_.pop_front();
+  clients_.pop_front();  // defect
   return client;
 }
 

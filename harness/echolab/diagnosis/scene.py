@@ -1,0 +1,215 @@
+"""What is known when a check has failed: the server's calls in order, its threads, and the sources."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from echolab.witness import Event, Kind, Place, Places
+
+ACCEPTS = ("accept", "accept4")
+READS = ("read", "readv", "recv", "recvfrom", "recvmsg")
+WRITES = ("write", "writev", "send", "sendto", "sendmsg")
+WAITS = ("wait", "waitpid", "wait3", "wait4", "waitid")
+SLEEPS = ("sleep", "usleep", "nanosleep", "clock_nanosleep")
+POLLS = ("poll", "ppoll", "select", "pselect", "epoll_wait", "epoll_pwait")
+CONDITIONS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: how it began and, unless it has not returned, how it ended."""
+
+    enter: Event
+    exit: Event | None = None
+
+    @property
+    def name(self) -> str:
+        return self.enter.call
+
+    @property
+    def pid(self) -> int:
+        return self.enter.pid
+
+    @property
+    def tid(self) -> int:
+        return self.enter.tid
+
+    @property
+    def fd(self) -> int | None:
+        return self.enter.fd
+
+    @property
+    def asked(self) -> int:
+        """Bytes asked for, where it reads or writes."""
+        return self.enter.arguments[0]
+
+    @property
+    def result(self) -> int | None:
+        return self.exit.result if self.exit else None
+
+    @property
+    def error(self) -> int:
+        return self.exit.error if self.exit else 0
+
+    @property
+    def time(self) -> int:
+        return self.enter.time
+
+    @property
+    def end(self) -> int:
+        return self.exit.time if self.exit else 1 << 63
+
+
+def paired(events: Iterable[Event]) -> list[Call]:
+    """The calls, in the order in which they began. A handler's calls lie within what it interrupts."""
+    calls: list[Call] = []
+    opened: dict[tuple[int, int], list[int]] = {}
+    for event in events:
+        stack = opened.setdefault((event.pid, event.tid), [])
+        if event.kind is Kind.ENTER:
+            stack.append(len(calls))
+            calls.append(Call(event))
+        elif event.kind is Kind.EXIT:
+            while stack:
+                number = stack.pop()
+                if calls[number].name == event.call:
+                    calls[number] = Call(calls[number].enter, event)
+                    break
+    return calls
+
+
+@dataclass
+class Scene:
+    """A failed check and what the witness saw until then.
+
+    `main` is the listening process, as it sees itself. `exit_code` is the program's, if it has
+    ended. `own` tells the student's files from all others. `samples` say where each thread was when
+    the check had failed, `masked` which signals the main thread kept waiting then.
+    """
+
+    check: str
+    area: str
+    step_title: str
+    functions: tuple[str, ...]
+    expected: str
+    observed: str
+    cause_text: str
+    events: list[Event]
+    places: Places
+    own: Callable[[Path], bool]
+    main: int
+    exit_code: int | None = None
+    samples: list[Event] = field(default_factory=list)
+    masked: frozenset[int] = frozenset()
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        return paired(self.events)
+
+    def named(self, *names: str, pid: int | None = None) -> list[Call]:
+        return [c for c in self.calls if c.name in names and pid in (None, c.pid)]
+
+    def own_places(self, event: Event) -> list[Place]:
+        """Where in the student's files the event came from, innermost first."""
+        return [place for place in self.places.of(event) if self.own(place.file)]
+
+    def inner(self, what: Call | Event | None) -> Place | None:
+        """The line of the student's that called."""
+        found = self._of(what)
+        return found[0] if found else None
+
+    def outer(self, what: Call | Event | None) -> Place | None:
+        """The outermost line of the student's: in serve, or where a thread begins."""
+        found = self._of(what)
+        return found[-1] if found else None
+
+    def in_step(self, what: Call | Event | None) -> Place | None:
+        """The line in one of the failed step's functions; else the innermost."""
+        found = self._of(what)
+        names = {name.split("::")[-1] for name in self.functions}
+        for place in found:
+            if plain_name(place.function) in names:
+                return place
+        return found[0] if found else None
+
+    def caller(self, what: Call | Event | None) -> Place | None:
+        """The line that called the student's function which made the call; else the innermost."""
+        found = self._of(what)
+        return next((p for p in found if p.function != found[0].function), found[0] if found else None)
+
+    def common(self, one: Call, other: Call) -> Place | None:
+        """The line of `one` in the innermost function that also made the call `other`."""
+        functions = {place.function for place in self._of(other)}
+        found = self._of(one)
+        return next((p for p in found if p.function in functions), found[0] if found else None)
+
+    def _of(self, what: Call | Event | None) -> list[Place]:
+        if what is None:
+            return []
+        return self.own_places(what.enter if isinstance(what, Call) else what)
+
+    @cached_property
+    def blocked(self) -> list[Call]:
+        """The calls that had not returned when the check failed, of threads that still live."""
+        ended = {(e.pid, e.tid) for e in self.events if e.kind is Kind.END}
+        gone = {e.pid for e in self.events if e.kind is Kind.END and e.call == "process"}
+        return [
+            call
+            for call in self.calls
+            if not call.exit and (call.pid, call.tid) not in ended and call.pid not in gone
+        ]
+
+    @cached_property
+    def listeners(self) -> set[int]:
+        return {call.fd for call in self.named("listen") if call.fd is not None}
+
+    @cached_property
+    def acceptor(self) -> tuple[int, int] | None:
+        """The pid and tid of who accepts."""
+        accepts = self.named(*ACCEPTS)
+        return (accepts[-1].pid, accepts[-1].tid) if accepts else None
+
+    def last(self, calls: list[Call]) -> Call | None:
+        return calls[-1] if calls else None
+
+    # -- the source itself
+
+    def line_with(self, pattern: str, near: Place, *, before: int = 0, after: int = 0) -> Place | None:
+        """The first line that matches, looking from `near` back, or on, within its function."""
+        lines = source(near.file)
+        numbers = range(near.line, max(0, near.line - before), -1) if before else ()
+        for number in (*numbers, *range(near.line, near.line + after + 1 if after else near.line)):
+            if not 1 <= number <= len(lines):
+                break
+            text = lines[number - 1]
+            if re.search(pattern, text.split("//")[0]):
+                return Place(near.file, number, near.function)
+            if number != near.line and text.startswith("}"):
+                break
+        return None
+
+    def definition(self, files: Iterable[Path], name: str) -> Place | None:
+        """Where a function begins, in the first of the files that has it."""
+        pattern = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\([^;]*$")
+        one_line = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\(.*\}}$")
+        for file in files:
+            for number, line in enumerate(source(file), 1):
+                text = line.split("//")[0].rstrip()
+                if pattern.match(text) or one_line.match(text):
+                    return Place(file, number, name)
+        return None
+
+
+def plain_name(function: str) -> str:
+    """A function's own name: without its arguments, classes and namespaces."""
+    return re.sub(r"\(.*", "", function).split("::")[-1]
+
+
+def source(file: Path) -> list[str]:
+    """The lines of a source file; none if it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

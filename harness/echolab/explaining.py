@@ -1,0 +1,209 @@
+"""The failed checks of a grading once more, with a witness: only to explain, never to judge.
+
+The verdicts are there before this begins, and none of them is touched: a check gets a line, perhaps a
+more exact cause, and what the server did until it failed. Whatever goes wrong here costs that, no more.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from echolab import build, procfs
+from echolab.course import ROOT, Lesson, Step
+from echolab.diagnosis.rules import Finding, find
+from echolab.diagnosis.scene import Scene
+from echolab.report import CheckResult, Status, Where
+from echolab.server import Server
+from echolab.verdict import Failed, GraderTrouble
+from echolab.witness import Event, Kind, Place, Places, Unavailable, Witness, obstacle
+
+SWITCH = "ECHOLAB_WITNESS_OFF"  # in the environment: set, and nothing is explained
+_MOST_EVENTS = 2000  # that are kept of one check: the last ones
+_LONGEST_NS = 10_000_000_000  # before the failure
+_QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
+_QUESTIONS = 5  # to each thread that runs on
+_FOR_SAMPLES = 500  # events among which the answers are looked for
+_FIRST, _LAST = 1000, 6000  # events that are looked at
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Explanation:
+    """A pytest plugin beside a Grading of its own, which runs the checks in `failed` (by node id)
+    again; their results are completed in place.
+
+    `sources` are the student's files; none: every file that is no part of the course or the system.
+    """
+
+    def __init__(
+        self, lesson: Lesson, sources: tuple[Path, ...], program: str, failed: dict[str, CheckResult]
+    ) -> None:
+        self._lesson, self._sources, self._failed = lesson, sources, failed
+        self._servers: list[tuple[Server, Witness]] = []
+        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + 1
+        self.why_not = self._obstacle(program)
+        if self.why_not:
+            self._give_up(self.why_not)
+
+    def _obstacle(self, program: str) -> str | None:
+        if os.environ.get(SWITCH):
+            return "the witness is turned off"
+        if why := obstacle(program):
+            return why
+        try:
+            build.build(build.WITNESS)
+            Witness(build.WITNESS).close()
+        except (build.CompileError, GraderTrouble) as error:
+            return f"the witness cannot be built: {str(error).splitlines()[0]}"
+        except Unavailable as error:
+            return str(error)
+        return None
+
+    def _give_up(self, why: str) -> None:
+        for check in self._failed.values():
+            check.unexplained = why
+
+    def observe(self, start: Callable[[Witness | None], Server]) -> Server:
+        """A server that is started with a witness, if there can be one."""
+        try:
+            witness = Witness(build.WITNESS)
+        except Unavailable as error:
+            self.why_not = str(error)
+            return start(None)
+        server = start(witness)
+        self._servers.append((server, witness))
+        return server
+
+    # -- pytest's hooks
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self._failed]
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if time.monotonic() + self._failed[item.nodeid].seconds > self._end:
+            self._failed[item.nodeid].unexplained = "there was no time for it"
+            pytest.skip("no time")
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo
+    ) -> Iterator[None]:
+        yield
+        check = self._failed[item.nodeid]
+        if call.when == "call" and self._servers:
+            try:
+                self._explain(check, call.excinfo.value if call.excinfo else None)
+            except (OSError, ValueError, ArithmeticError, LookupError) as error:
+                check.unexplained = f"the witness's account makes no sense: {error!r}"
+        if call.when == "teardown":
+            for _, witness in self._servers:
+                witness.close()
+            self._servers.clear()
+
+    # -- one check
+
+    def _explain(self, check: CheckResult, error: BaseException | None) -> None:
+        server, witness = self._servers[-1]
+        exit_code = server.exit_code
+        main = witness.inside(server.pid)
+        events = witness.events(_FIRST, _LAST)
+        if not events:
+            check.unexplained = "the server has not taken the witness in"
+            return
+        check.events = _around_the_end(events)
+        failed = isinstance(error, Failed)
+        if not failed:
+            check.unexplained = "it did not fail a second time"
+        masked = frozenset(n for n in (signal.SIGCHLD, signal.SIGTERM) if procfs.blocks(server.pid, n))
+        samples = _samples(server, witness) if failed else []
+        step = self._lesson.step(int(check.id.split(".")[1]))
+        places = Places(witness.program, events, witness.base)
+        scene = Scene(
+            check=check.id.rpartition(".")[2],
+            area=check.area,
+            step_title=step.title,
+            functions=step.functions,
+            expected=check.expected or "",
+            observed=(error.observed if isinstance(error, Failed) else check.observed) or "",
+            cause_text=check.cause or "",
+            events=events,
+            places=places,
+            own=self._is_own,
+            main=main if main != server.pid or not events else _first_pid(events, main),
+            exit_code=exit_code,
+            samples=samples,
+            masked=masked,
+        )
+        found = find(scene) or self._where_it_should_be(scene, step)
+        if found:
+            check.where = Where(self._shown(found.place.file), found.place.line)
+            check.cause = found.cause or check.cause
+            check.rule = found.rule
+
+    def _where_it_should_be(self, scene: Scene, step: Step) -> Finding | None:
+        """The function that the failed step is about, in the files that were seen to be the student's."""
+        files = self._sources or sorted(
+            {place.file for event in scene.events for place in scene.own_places(event)}
+        )
+        place = scene.definition(files, step.functions[0])
+        return Finding(place, None, "the_function_of_the_step") if place else None
+
+    def _shown(self, file: Path) -> str:
+        root = self._lesson.root
+        return str(file.relative_to(root)) if root in file.parents else str(file)
+
+    def _is_own(self, file: Path) -> bool:
+        if self._sources:
+            return file in self._sources
+        if not file.is_absolute() or not file.exists() or Path("/usr") in file.parents:
+            return False
+        given = [ROOT / "lessons" / "common"]
+        for number in range(1, self._lesson.number):
+            slug = next(found for found in _slugs() if found.startswith(f"{number}-"))
+            given += [ROOT / "lessons" / slug, ROOT / "solutions" / slug]
+        return not any(folder in file.parents for folder in given)
+
+
+def _slugs() -> list[str]:
+    return [folder.name for folder in (ROOT / "lessons").iterdir()]
+
+
+def _first_pid(events: list[Event], main: int) -> int:
+    """The listening process by the events: who listens. It may be gone, so that /proc does not tell."""
+    found = [event.pid for event in events if event.call == "listen"]
+    return found[-1] if found else events[0].pid
+
+
+def _around_the_end(events: list[Event]) -> tuple[Event, ...]:
+    earliest = events[-1].time - _LONGEST_NS
+    return tuple(event for event in events[-_MOST_EVENTS:] if event.time >= earliest)
+
+
+def _samples(server: Server, witness: Witness) -> list[Event]:
+    """Where each thread is now. Those that run on are asked several times."""
+    found: list[Event] = []
+    begun = time.monotonic_ns()
+    for turn in range(_QUESTIONS):
+        tasks = [t for t in server.tasks() if t.state != "Z" and procfs.catches(t.pid, _QUESTION)]
+        if turn:
+            tasks = [task for task in tasks if task.sleep is not procfs.Sleep.ENDLESS]
+        if not tasks:
+            break
+        for task in tasks[:64]:
+            _libc.tgkill(task.pid, task.tid, _QUESTION)
+        before, wanted = len(found), len(tasks[:64])
+
+        def answered() -> bool:
+            found[:] = [
+                e for e in witness.events(last=_FOR_SAMPLES) if e.kind is Kind.SAMPLE and e.time > begun
+            ]
+            return len(found) >= before + wanted
+
+        server.until(answered, quiet=True)
+    return found
