@@ -1,5 +1,6 @@
 """The verbs of harness/lab. No logic: each reads its options, calls one function, sets the exit code."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import NoReturn, Optional
 import typer
 from rich.console import Console
 
-from echolab import build, course
+from echolab import build, course, output, scenarios, tracing
 from echolab.grading import Interrupted, Target, grade
-from echolab.report import Report, Status, json, terminal
+from echolab.report import Report, Status, json, junit, terminal
 from echolab.server import Command, CommandError
+from echolab.timeline import text
 from echolab.verdict import GraderTrouble
 
 FAILED, USAGE, TROUBLE, INTERRUPTED = 1, 2, 3, 130
@@ -59,9 +61,25 @@ def check(
         help="Try failed checks once more with a witness inside the server, for the line that is to "
         "blame; it changes no verdict.",
     ),
+    html_file: Optional[Path] = typer.Option(
+        None, "--html", metavar="FILE", help="Write it as one HTML page too."
+    ),
+    junit_file: Optional[Path] = typer.Option(
+        None, "--junit", metavar="FILE", help="Write it as JUnit XML too; - for stdout."
+    ),
 ) -> None:
     """Build and grade your lessons."""
-    to_stdout = json_file == Path("-")
+    files = [(json_file, json.write), (junit_file, junit.write)]
+    if html_file:
+        _need_jinja2("--html")
+        from echolab.report import html
+
+        files.append((html_file, html.write))
+    wanted = {path: write for path, write in files if path}
+    if len(wanted) < sum(path is not None for path, _ in files):
+        _leave(USAGE, "each report needs a file of its own")
+    _refuse_unwritable(*wanted)
+    to_stdout = output.STDOUT in wanted
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=False)
     try:
         targets = _targets(lesson, solutions, server, port)
@@ -83,8 +101,8 @@ def check(
         _leave(INTERRUPTED, "stopped")
     except GraderTrouble as error:
         _leave(TROUBLE, str(error))
-    if json_file:
-        _write(json_file, json.write(reports))
+    for path, write in wanted.items():
+        _write(path, write(reports))
     if code == INTERRUPTED:
         _leave(INTERRUPTED, "stopped: what is not listed as passed or failed was not tried")
     raise typer.Exit(_exit_code(reports))
@@ -111,19 +129,84 @@ def _exit_code(reports: list[Report]) -> int:
     return 0 if found == {Status.PASS} else FAILED
 
 
-def _write(path: Path, text: str) -> None:
-    if path == Path("-"):
-        sys.stdout.write(text)
-        return
+def _refuse_unwritable(*paths: Path) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        _leave(TROUBLE, f"cannot write {path}: {error.strerror}")
+        for path in paths:
+            output.check_writable(path)
+    except output.NotWritable as error:
+        _leave(USAGE, str(error))
+
+
+def _need_jinja2(what: str) -> None:
+    if not importlib.util.find_spec("jinja2"):
+        _leave(TROUBLE, f"{what} needs Jinja2: apt-get install python3-jinja2")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        output.write_whole(path, text)
+    except output.NotWritable as error:
+        _leave(TROUBLE, str(error))
 
 
 def _leave(code: int, message: str) -> NoReturn:
     print(f"lab: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+@app.command(epilog="\n\n".join(["Scenarios, and the lessons that have them:", *scenarios.listing()]))
+def trace(
+    lesson: str = typer.Argument(..., metavar="LESSON", help="1, 2, …"),
+    scenario: Optional[str] = typer.Option(
+        None, metavar="NAME", help="What the clients do: one of those below."
+    ),
+    solutions: bool = typer.Option(False, "--solutions", help="The reference solution instead."),
+    server: Optional[str] = typer.Option(
+        None, metavar="'CMD … {port} …'", help="Any program instead, as for check."
+    ),
+    port: Optional[int] = typer.Option(
+        None, metavar="N", min=1, max=65535, help="The port that CMD uses, if it is fixed."
+    ),
+    out: Optional[Path] = typer.Option(
+        None,
+        metavar="FILE",
+        help="Draw into a file instead: .svg, .html, or .json for Perfetto (ui.perfetto.dev).",
+    ),
+) -> None:
+    """Run a server and a few clients, and draw what happened."""
+    console = Console(highlight=False, soft_wrap=False)
+    try:
+        [(target, step)] = _targets(lesson, solutions, server, port)
+        if step:
+            raise course.UnknownLesson(f"a whole lesson is traced: trace {target.lesson.number}")
+        chosen = scenarios.find(target.lesson.number, scenario)
+    except (course.UnknownLesson, CommandError, scenarios.UnknownScenario) as error:
+        _leave(USAGE, str(error))
+    if out and out.suffix not in tracing.FORMS:
+        _leave(USAGE, f"--out {out}: the name has to end in {', '.join(tracing.FORMS)}")
+    if out:
+        _refuse_unwritable(out)
+        if out.suffix == ".html":
+            _need_jinja2(f"--out {out}")
+    try:
+        with console.status("building", spinner="line"):
+            seen = tracing.trace(target, chosen)
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    except build.CompileError as error:
+        _leave(FAILED, f"{target.name} does not compile:\n{error}")
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    if out:
+        _write(out, tracing.document(seen, out.suffix, target, chosen))
+    else:
+        fancy = console.encoding.lower().startswith("utf")
+        print(f"Lesson {target.lesson.number}, {chosen.name}: {chosen.shows}\n")
+        print(text.write(seen.timeline, width=console.width, fancy=fancy))
+    if seen.note:
+        print(f"lab: {seen.note}", file=sys.stderr)
+    if seen.trouble:
+        _leave(FAILED, f"it ends early: {seen.trouble}")
 
 
 @app.command("class")

@@ -5,6 +5,8 @@ import os
 import select
 import socket
 import struct
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from echolab import diagnosis, sockets
@@ -18,6 +20,31 @@ _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes that were not even transmitted y
 _END = "end of file"
 _RESET = "the connection is reset instead of closed in order: closed with bytes unread, or SO_LINGER 0"
 _NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a client did or saw: `time` is CLOCK_MONOTONIC in nanoseconds, `client` its number from 1.
+
+    0 is the grader itself: what it does to the server (a signal).
+    """
+
+    time: int
+    client: int
+    what: str
+    size: int | None = None
+
+    @property
+    def text(self) -> str:
+        return self.what if self.size is None else f"{self.what} {amount(self.size)}"
+
+
+def amount(size: int) -> str:
+    """A number of bytes, short."""
+    for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= 10 * scale or (size >= scale and size % scale == 0):
+            return f"{size / scale:.3g} {unit}" if size < 1000 * scale else f"{size // scale} {unit}"
+    return f"{size} byte{'' if size == 1 else 's'}"
 
 
 class Client:
@@ -37,9 +64,14 @@ class Client:
         self._socket.setblocking(False)
         self.was_served = False
         self._ended: str | None = None
+        self._number = server.next_client_number()
+        self._note("connects")
         self._error = self._socket.connect_ex(self._peer)
         self._address = self._socket.getsockname()
         server.clients.append(self)
+
+    def _note(self, what: str, size: int | None = None, now: int = 0) -> None:
+        self._server.acts.append(Act(now or time.monotonic_ns(), self._number, what, size))
 
     def connects(self) -> Outcome:
         """The kernel connects us to a listener, whether or not the server accepts us later."""
@@ -181,6 +213,7 @@ class Client:
 
     def finish(self) -> None:
         """Half-closes: says that nothing more is sent, and goes on reading."""
+        self._note("half-closes")
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -188,6 +221,7 @@ class Client:
 
     def leave(self) -> None:
         """Closes the connection as an ordinary client does, and waits until the server can know."""
+        self._note("leaves")
         self._socket.close()
         self._server.until(lambda: not self.is_open())
 
@@ -199,6 +233,7 @@ class Client:
     def reset(self) -> None:
         """Ends the connection at once with a reset, and waits until it has reached the server."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._note("resets")
         self._socket.close()
         self._server.until(lambda: self._server_end() is None)
 
@@ -251,8 +286,11 @@ class Client:
         return bytes(got), 0, ""
 
     def _send(self, data: memoryview) -> int:
+        now = time.monotonic_ns()  # before: the server may have read it when send returns
         try:
-            return self._socket.send(data[:_PART])
+            sent = self._socket.send(data[:_PART])
+            self._note("sends", sent, now)
+            return sent
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -270,11 +308,16 @@ class Client:
         except OSError as error:
             self._was_cut(error)
             return b""
-        if not chunk:
+        if chunk:
+            self._note("gets", len(chunk))
+        else:
+            self._note("gets the end")
             self._ended = _END
         return chunk
 
     def _was_cut(self, error: OSError) -> None:
+        if not self._ended:
+            self._note("is cut off")
         self._ended = self._ended or f"the connection was cut ({os.strerror(error.errno or 0)})"
 
     def _arrived(self, data: bytes, got: bytes, unsent: int, ending: str) -> Outcome:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from echolab import build, procfs
+from echolab import build, procfs, timeline
 from echolab.course import ROOT, Lesson, Step
 from echolab.diagnosis.rules import Finding, find
 from echolab.diagnosis.scene import Scene
@@ -117,6 +117,7 @@ class Explanation:
             check.unexplained = "the server has not taken the witness in"
             return
         check.events = _around_the_end(events)
+        check.timeline = timeline.of(server, events)
         failed = isinstance(error, Failed)
         if not failed:
             check.unexplained = "it did not fail a second time"

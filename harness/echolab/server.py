@@ -1,5 +1,6 @@
 """One server that is being graded: started under a warden, watched from outside, disturbed."""
 
+import itertools
 import os
 import select
 import shlex
@@ -8,7 +9,7 @@ import signal
 import socket
 import struct
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from echolab import diagnosis, procfs, sockets
-from echolab.client import Client
+from echolab.client import Act, Client
 from echolab.procfs import Process, Sleep, Task
 from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble, Outcome
@@ -36,6 +37,7 @@ _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
+_MOST_ACTS = 20_000  # of our clients are remembered
 _MOST_PROCESSES = 1000  # a server that has more has lost control of its forks
 
 
@@ -124,6 +126,8 @@ class Server:
         self.pid = 0
         self.has_spun = False
         self.clients: list[Client] = []
+        self.acts: deque[Act] = deque(maxlen=_MOST_ACTS)
+        self._client_numbers = itertools.count(1)
         self._warden_binary, self._disturb = warden, disturb
         self.witness = witness
         self._warden: Warden | None = None
@@ -280,6 +284,9 @@ class Server:
                     time.sleep(0.05)
         raise GraderTrouble(f"port {port} does not become free")
 
+    def next_client_number(self) -> int:
+        return next(self._client_numbers)
+
     # -- what is seen
 
     def processes(self) -> list[Process]:
@@ -371,10 +378,14 @@ class Server:
 
     def signal(self, number: int) -> None:
         """Sends a signal to the process that listens; none if it has ended."""
+        self._note(signal.Signals(number).name)
         try:
             os.kill(self.pid, number)
         except ProcessLookupError:
             pass
+
+    def _note(self, what: str) -> None:
+        self.acts.append(Act(time.monotonic_ns(), 0, what))
 
     def has_run_since(self, tasks: list[Task]) -> bool:
         """Whether the listening process has run, and sleeps again or has used 20 ms in a loop."""
@@ -393,8 +404,10 @@ class Server:
         self.until(lambda: self._sleeps(pid), quiet=True)
         before = [task for task in self.tasks() if task.pid == pid]
         caught = [n for n in (signal.SIGUSR1, signal.SIGCHLD) if procfs.catches(pid, n)]
+        number = caught[0] if caught else signal.SIGCHLD
+        self._note(number.name)
         try:
-            os.kill(pid, caught[0] if caught else signal.SIGCHLD)
+            os.kill(pid, number)
         except ProcessLookupError:
             return
         if caught:

@@ -161,12 +161,6 @@ def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_les
     assert "failed" in done.stdout
 
 
-def test_a_report_that_cannot_be_written_is_trouble(lab: Lab) -> None:
-    done = lab("check", "1.1", "--solutions", "--json", "/nowhere/report.json")
-    assert done.returncode == 3
-    assert "cannot write /nowhere/report.json: No such file or directory" in done.stderr
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_grader_is_stopped(number: int, tmp_path: Path) -> None:
     mark, started = str(tmp_path / "mark"), tmp_path / "started"

@@ -231,6 +231,26 @@ def test_set_up_is_not_entered_when_nothing_is_missing(system: System) -> None:
     assert system.log("apt") == system.log("sudo") == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        ("check 1", False),
+        ("check 1 --json a.json", False),
+        ("check 1 --html a", True),
+        ("check --html=a b", True),
+        ("trace 2 --out a.svg", False),
+        ("trace 2 --out a.html", True),
+        ("trace 2 --out=a.html", True),
+    ],
+)
+def test_only_a_page_needs_jinja2(system: System, arguments: str, needed: bool) -> None:
+    system.has_everything()
+    (system.modules / "jinja2.py").unlink()
+    system.has_apt()
+    assert system.run(*arguments.split()).returncode == 0
+    assert system.installed() == (["python3-jinja2"] if needed else [])
+
+
 @pytest.mark.parametrize("how", ["link", "link to a link", "relative", "sh"])
 def test_it_is_found_however_it_is_called(system: System, how: str) -> None:
     system.has_everything()

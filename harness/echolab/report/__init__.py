@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from echolab.witness import Event
+
+if TYPE_CHECKING:
+    from echolab.timeline import Timeline
 
 SCHEMA = "echolab/report/v1"
 
@@ -31,7 +35,8 @@ class CheckResult:
     `points` its weight within its step.
 
     Of a failed check that was explained, `events` are the last things the server did before the
-    failure, and `rule` names what has found `where`; else `unexplained` says why not.
+    failure, `timeline` is what it and its clients did, and `rule` names what has found `where`; else
+    `unexplained` says why not.
     """
 
     id: str
@@ -50,6 +55,7 @@ class CheckResult:
     events: tuple[Event, ...] = ()
     rule: str | None = None
     unexplained: str | None = None
+    timeline: "Timeline | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass

@@ -1,12 +1,12 @@
 """A Report as JSON, in the form that report.schema.json fixes."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from echolab.report import SCHEMA, CheckResult, Report
 
-_FOR_US = ("about", "points", "events", "rule", "unexplained")
+_FOR_US = ("about", "points", "events", "timeline", "rule", "unexplained")
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def _check(check: CheckResult) -> dict[str, Any]:
-    data = asdict(replace(check, events=())) | {"status": check.status.value, "seconds": round(check.seconds, 3)}
+    data = vars(check) | {"status": check.status.value, "seconds": round(check.seconds, 3)}
+    data["where"] = asdict(check.where) if check.where else None
     return {name: value for name, value in data.items() if name not in _FOR_US}
 
 

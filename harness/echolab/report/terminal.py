@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from echolab.report import CheckResult, Report, Status, StepResult
+from echolab.timeline import text as timeline_text
 
 _MARKS = {
     Status.PASS: ("✓", "+", "green"),
@@ -13,6 +14,7 @@ _MARKS = {
     Status.BLOCKED: ("·", "-", "yellow"),
     Status.ERROR: ("!", "!", "magenta"),
 }
+_EVENTS_OF_A_FAILURE = 14
 
 
 def write(report: Report, console: Console) -> None:
@@ -56,7 +58,7 @@ def _write_step(step: StepResult, console: Console, explain: bool) -> None:
 
 def _write_line(status: Status, text: str, console: Console) -> None:
     fancy, plain, colour = _MARKS[status]
-    mark = fancy if console.encoding.lower().startswith("utf") else plain
+    mark = fancy if _is_fancy(console) else plain
     line = Table.grid(padding=(0, 1))
     line.add_row(Text(f"  {mark}", colour), Text(text))
     console.print(line)
@@ -74,6 +76,25 @@ def _write_check(check: CheckResult, console: Console, explain: bool) -> None:
             "where": _place(check),
         }
         _write_rows(rows, 6, console)
+        _write_timeline(check, console)
+
+
+def _write_timeline(check: CheckResult, console: Console) -> None:
+    """The last things that happened before it failed."""
+    if not check.timeline or not check.timeline.saw_the_server:
+        return
+    drawn = timeline_text.write(
+        check.timeline,
+        width=console.width - 6,
+        most_rows=_EVENTS_OF_A_FAILURE,
+        only_the_last=True,
+        fancy=_is_fancy(console),
+    )
+    console.print(Padding(Text(drawn, no_wrap=True), (1, 0, 1, 6), expand=False))
+
+
+def _is_fancy(console: Console) -> bool:
+    return console.encoding.lower().startswith("utf")
 
 
 def _write_help(step: StepResult, console: Console) -> None:
