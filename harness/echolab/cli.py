@@ -101,7 +101,7 @@ def _exit_code(reports: list[Report]) -> int:
     found = {check.status for report in reports for check in report.checks}
     if Status.ERROR in found or not found:
         return TROUBLE
-    return 0 if found == {Status.PASS} else FAILED
+    return 0 if found == {Status.PASS} and all(report.whole for report in reports) else FAILED
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from echolab import build, procfs, sanitizers
 from echolab.course import ROOT, Lesson, Step
+from echolab.isolation import Isolation
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
 from echolab.server import Command, refuse_taken_port
@@ -30,11 +31,13 @@ CHECKS = ROOT / "harness" / "checks"
 
 @dataclass(frozen=True)
 class Target:
-    """What is graded: a lesson's own server or, with `command`, any program."""
+    """What is graded: a lesson's own server; with `command`, any program; with `alone`, the solution
+    with only that step's chapter taken from the lesson."""
 
     lesson: Lesson
     solutions: bool = False
     command: Command | None = None
+    alone: Step | None = None
 
     @property
     def name(self) -> str:
@@ -44,6 +47,9 @@ class Target:
 
     def prepare(self) -> Command:
         """Builds what is needed and says how to start the server. Raises what build() raises."""
+        if not self.command and not self.lesson.source(self.solutions).exists():
+            put_back = "" if self.solutions else f"; harness/lab reset {self.lesson.number} puts it back"
+            raise build.CompileError(f"it is not there{put_back}")
         if gap := procfs.missing():
             raise GraderTrouble(gap)
         build.build(build.WARDEN)
@@ -51,9 +57,21 @@ class Target:
             if self.command.fixed_port:
                 refuse_taken_port("127.0.0.1", self.command.fixed_port)
             return self.command
-        binary = build.server(self.lesson, self.solutions)
-        build.build(binary)
-        return Command(own_command(binary, self.lesson))
+        build.build(self.binary)
+        return Command(own_command(self.binary, self.lesson))
+
+    @property
+    def binary(self) -> Path:
+        """The server, where it is the course's own."""
+        if self.alone:
+            return build.alone(self.lesson, self.alone)
+        return build.server(self.lesson, self.solutions)
+
+    def sanitized(self, sanitizer: str) -> Path:
+        """The server built with "tsan" or "asan"."""
+        if self.alone:
+            return build.alone(self.lesson, self.alone, sanitizer)
+        return build.sanitized(self.lesson, self.solutions, sanitizer)
 
     def where(self, step: Step) -> Where | None:
         found = None if self.command else self.lesson.where(step, self.solutions)
@@ -91,9 +109,11 @@ class Grading:
         command: Command,
         only: Step | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        failed: Callable[[Step, bool], None] = lambda step, sanitized: None,
     ) -> None:
         self.target, self.command = target, command
-        self._only, self._progress = only, progress
+        self._only, self._progress, self._failed = only, progress, failed
+        self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
         self._sanitized: Future[None] | None = None
@@ -114,15 +134,15 @@ class Grading:
         items.sort(key=lambda item: self.check_of(item).step)
         for item in items:
             self.results[item.nodeid] = self._blank(item)
-        if any(self.check_of(item).needs_source for item in items):
+        self.sanitized_steps = {
+            self.check_of(item).step for item in items if self.check_of(item).needs_source
+        }
+        if self.sanitized_steps:
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
             self._sanitized = ThreadPoolExecutor(1).submit(
-                build.build, *(self._sanitized_binary(name) for name in ("tsan", "asan"))
+                build.build, *map(self.target.sanitized, ("tsan", "asan"))
             )
-
-    def _sanitized_binary(self, sanitizer: str) -> Path:
-        return build.sanitized(self.target.lesson, self.target.solutions, sanitizer)
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
@@ -132,7 +152,7 @@ class Grading:
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
-        own = own_command(self._sanitized_binary(sanitizer), self.target.lesson)
+        own = own_command(self.target.sanitized(sanitizer), self.target.lesson)
         return Command(("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *own))
 
     def _blank(self, item: pytest.Item) -> CheckResult:
@@ -163,7 +183,9 @@ class Grading:
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt) or result.status in (Status.FAIL, Status.ERROR):
             return
-        self._judge(result, error, self.target.lesson.step(self.check_of(item).step))
+        step = self.target.lesson.step(self.check_of(item).step)
+        self.judge(result, error, step)
+        self._failed(step, step.number in self.sanitized_steps)
         if isinstance(error, (Failed, Blocked)):
             outcome.get_result().longrepr = f"{result.status.value}: {error}"
 
@@ -180,7 +202,8 @@ class Grading:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
 
-    def _judge(self, result: CheckResult, error: BaseException, step: Step) -> None:
+    def judge(self, result: CheckResult, error: BaseException, step: Step) -> None:
+        """Notes what a check has raised."""
         if isinstance(error, Failed):
             result.status = Status.FAIL
             result.expected, result.observed = error.expected, error.observed
@@ -224,7 +247,9 @@ def grade(
         command, broken = target.prepare(), None
     except build.CompileError as error:
         command, broken = Command(()), str(error)
-    plugin = Grading(target, command, only, progress)
+    isolation = None if target.command or target.solutions else Isolation(target.lesson, _grade_alone)
+    failed = [isolation.expect] if isolation else []
+    plugin = Grading(target, command, only, progress, *failed)
     code = _run_pytest(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):
@@ -238,7 +263,34 @@ def grade(
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
         raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
+    if isolation:
+        try:
+            isolation.isolate(report, progress, plugin.sanitized_steps)
+        except KeyboardInterrupt:
+            raise Interrupted(report) from None
+        report.seconds = time.perf_counter() - start
     return report
+
+
+def _grade_alone(lesson: Lesson, step: Step) -> list[CheckResult]:
+    """Grades the solution with only this chapter taken from the lesson; it has to be built."""
+    target = Target(lesson, alone=step)
+    plugin = Grading(target, Command(own_command(target.binary, lesson)), step)
+    code = _run_pytest(plugin, [])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise GraderTrouble(f"pytest could not run the checks of step {step.id} ({code!r})")
+    results = list(plugin.results.values())
+    if plugin.never_listens:
+        # All other chapters are finished, so this is no reason not to try; it is what came of it.
+        for result in results:
+            if result.status is Status.BLOCKED:
+                failure = Failed(
+                    "the finished server listens, with your chapter in it",
+                    "it does not, or it has ended",
+                    "everything else in it is the solution's: it is this chapter that keeps it from serving",
+                )
+                plugin.judge(result, failure, step)
+    return results
 
 
 def _run_pytest(plugin: Grading, extra: list[str]) -> int:

@@ -45,12 +45,18 @@ class CheckResult:
 
 @dataclass
 class StepResult:
-    """One step: its score is the share of its points that its checks' weights earn."""
+    """One step: its score is the share of its points that its checks' weights earn.
+
+    `isolated`: some of its checks' verdicts come from the solution with only this chapter taken
+    from the student. `note` is what there is to say of the step as a whole.
+    """
 
     id: str
     title: str
     points: int
     checks: list[CheckResult] = field(default_factory=list)
+    isolated: bool = False
+    note: str | None = None
 
     @property
     def score(self) -> float:
@@ -58,11 +64,16 @@ class StepResult:
         earned = sum(check.points for check in self.checks if check.status is Status.PASS)
         return round(self.points * earned / weights, 2) if weights else 0.0
 
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and all(check.status is Status.PASS for check in self.checks)
+
 
 @dataclass
 class Report:
     """All that is known about one server and one lesson. `notes` are for the reader in front of the
-    terminal: a compiler's message, markers that are missing."""
+    terminal: a compiler's message, markers that are missing. Not `whole`: steps that are right by
+    themselves do not make a server that is."""
 
     lesson: int
     title: str
@@ -70,6 +81,7 @@ class Report:
     seconds: float = 0.0
     steps: list[StepResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    whole: bool = True
 
     @property
     def score(self) -> float:

@@ -43,7 +43,8 @@ def _to_explain(report: Report) -> StepResult | None:
 def _write_step(step: StepResult, console: Console, explain: bool) -> None:
     passed = step.score == step.points
     score = Text(f"{step.score:g}/{step.points}", "green" if passed else "red")
-    console.print(Text(f"{step.id} {step.title}", "bold"), score)
+    note = Text(f"· {step.note}" if step.note else "", "dim")
+    console.print(Text(f"{step.id} {step.title}", "bold"), score, note)
     reasons = {check.observed for check in step.checks if check.status is Status.BLOCKED}
     if len(reasons) == 1 and all(check.status is Status.BLOCKED for check in step.checks):
         _write_line(Status.BLOCKED, f"could not be tried: {reasons.pop()}", console)
@@ -92,7 +93,7 @@ def _write_rows(rows: dict[str, str | None], indent: int, console: Console) -> N
     table.add_column(min_width=8)
     for name, text in rows.items():
         if text and name:
-            table.add_row(Text(name, "cyan"), Text(text))
+            table.add_row(Text(name, "cyan"), Text(text, overflow="fold"))
         elif text:
             console.print(Padding(Text(text, "italic"), (0, 0, 0, indent), expand=False))
     console.print(Padding(table, (0, 0, 0, indent), expand=False))

@@ -1,0 +1,164 @@
+"""Each step in its own right: the solution with only that chapter taken from the student.
+
+What failed in the student's whole server, or could not be tried there, is tried again with
+finished chapters around it, and the better of the two counts.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+
+from echolab import build, stubs
+from echolab.course import Lesson, Step
+from echolab.regions import scan
+from echolab.report import CheckResult, Report, Status, StepResult
+from echolab.verdict import GraderTrouble
+from echolab.verdicts import KeptVerdicts, Verdict
+
+_PR_SET_PDEATHSIG = 1  # man 2 prctl
+
+# Grades the server build.alone(lesson, step) by the checks of that step.
+Grader = Callable[[Lesson, Step], list[CheckResult]]
+Progress = Callable[[str], None]
+
+
+class Isolation:
+    """The steps of one lesson by themselves: expect() those that fail, then isolate() them.
+
+    A chapter that nobody has touched is not tried: it is known to be unfinished.
+    """
+
+    def __init__(self, lesson: Lesson, grade: Grader) -> None:
+        self._lesson, self._grade = lesson, grade
+        self._mine = scan(lesson.source())[0] if lesson.source().exists() else {}
+        self._handed_out = stubs.chapters(lesson)
+        self._possible = lesson.source(solutions=True).exists()
+        self._kept = KeptVerdicts(lesson)
+        self._errors: dict[int, str] = {}
+        self._wanted: list[Path] = []
+        self._built: set[Step] = set()
+        self._builder = ThreadPoolExecutor(1)
+        self._building: Future[None]
+
+    def expect(self, step: Step, sanitized: bool) -> None:
+        """Begins to build what isolate() needs for this step."""
+        chapter = self._mine.get(step.number)
+        begun = chapter and not self._untouched(step)
+        if self._possible and begun and step not in self._built and not self._kept.find(step, chapter):
+            self._built.add(step)
+            self._wanted.append(build.alone(self._lesson, step))
+            if sanitized:
+                self._wanted += [build.alone(self._lesson, step, name) for name in ("tsan", "asan")]
+            self._building = self._builder.submit(self._build)
+
+    def _build(self) -> None:
+        """Builds all that is wanted by now, in one go."""
+        wanted, self._wanted = self._wanted, []
+        if wanted:
+            self._errors |= build.build_alone(self._lesson, wanted)
+
+    def _untouched(self, step: Step) -> bool:
+        mine, pristine = self._mine.get(step.number), self._handed_out.get(step.number)
+        return bool(mine and pristine and mine.lines == pristine.lines)
+
+    def isolate(self, report: Report, progress: Progress, sanitized: Collection[int] = ()) -> None:
+        """Grades the steps of `report` that have not passed, and has it say what came of it.
+
+        `sanitized`: the numbers of the steps that are graded with sanitizers too, and take longest.
+        Raises GraderTrouble, KeyboardInterrupt.
+        """
+        chosen: dict[Step, StepResult] = {}
+        for result in report.steps:
+            step = self._lesson.step(int(result.id.split(".")[1]))
+            if result.passed or any(check.status is Status.ERROR for check in result.checks):
+                continue
+            if step.number not in self._mine:
+                result.note = "its #region markers are missing"
+            elif self._untouched(step):
+                result.note = "not begun"
+            else:
+                chosen[step] = result
+        if chosen and not self._possible:
+            report.notes.append("Steps are not graded by themselves as well: the solutions are not here.")
+            return
+        verdicts = {step: self._kept.find(step, self._mine[step.number]) for step in chosen}
+        unknown = [step for step, verdict in verdicts.items() if not verdict]
+        unknown.sort(key=lambda step: step.number not in sanitized)
+        for step in unknown:
+            self.expect(step, step.number in sanitized)
+        for step, verdict in self._find_out(unknown, progress).items():
+            self._kept.keep(step, self._mine[step.number], verdict)
+            verdicts[step] = verdict
+        right = [_merge(result, verdict) for step, result in chosen.items() if (verdict := verdicts[step])]
+        _say_what_holds_up(report, [result for result in right if result])
+
+    def _find_out(self, steps: list[Step], progress: Progress) -> dict[Step, Verdict]:
+        """Grades all `steps`, side by side."""
+        if not steps:
+            return {}
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["echolab.grading"])
+        workers = min(len(steps), len(os.sched_getaffinity(0)))
+        with ProcessPoolExecutor(workers, context, _end_with_the_grader) as pool:
+            try:
+                progress("building each step by itself")
+                self._building.result()
+                errors = self._errors
+                verdicts = {step: Verdict(error=errors[step.number]) for step in steps if step.number in errors}
+                progress("grading each step by itself")
+                graded = {
+                    step: pool.submit(self._grade, self._lesson, step) for step in steps if step not in verdicts
+                }
+                return verdicts | {step: Verdict(tuple(f.result())) for step, f in graded.items()}
+            except BrokenProcessPool as error:
+                raise GraderTrouble("a process that graded a step by itself was ended") from error
+            except BaseException:
+                for process in multiprocessing.active_children():
+                    process.kill()
+                raise
+
+
+def _end_with_the_grader() -> None:
+    """In a worker: Ctrl-C is the grader's to handle; and when that is gone, so is this."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _merge(result: StepResult, verdict: Verdict) -> StepResult | None:
+    """Takes the better of the two gradings for the step, whole; returns it if the chapter is right.
+
+    They are not mixed: what a server passes that does not come so far proves nothing.
+    """
+    if verdict.error:
+        result.note = "does not compile by itself"
+        for check in result.checks:
+            if check.status is Status.BLOCKED:
+                check.observed = f"does not compile by itself: {verdict.error.splitlines()[0]}"
+        return None
+    alone = replace(result, checks=list(verdict.checks), isolated=True)
+    untried = all(check.status is Status.BLOCKED for check in result.checks)
+    if untried or alone.score > result.score:
+        result.checks, result.isolated = alone.checks, True
+    return result if verdict.right else None
+
+
+def _say_what_holds_up(report: Report, right: list[StepResult]) -> None:
+    wrong = [result for result in report.steps if not result.passed]
+    for result in report.steps:
+        before = [w for w in wrong if report.steps.index(w) < report.steps.index(result)]
+        if result not in right:
+            if result.isolated:
+                result.note = "graded by itself"
+        elif wrong:
+            result.note = f"right by itself; held up by step {(before or wrong)[0].id}"
+        elif len(report.steps) == 1:
+            result.note = "right by itself; held up by another step"
+        else:
+            result.note = "right by itself, but not together with the other chapters"
+            report.whole = False
