@@ -110,9 +110,12 @@ class Grading:
         only: Step | None = None,
         progress: Callable[[str], None] = lambda text: None,
         failed: Callable[[Step, bool], None] = lambda step, sanitized: None,
+        first: Step | None = None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self.target, self.command = target, command
         self._only, self._progress, self._failed = only, progress, failed
+        self._first, self._checked = first, checked
         self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
@@ -131,7 +134,8 @@ class Grading:
             items[:] = [item for item in items if not self.check_of(item).needs_source]
         if self._only:
             items[:] = [i for i in items if self.check_of(i).step == self._only.number]
-        items.sort(key=lambda item: self.check_of(item).step)
+        first = self._first.number if self._first else 0
+        items.sort(key=lambda item: (self.check_of(item).step != first, self.check_of(item).step))
         for item in items:
             self.results[item.nodeid] = self._blank(item)
         self.sanitized_steps = {
@@ -168,6 +172,9 @@ class Grading:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._progress(self.results[nodeid].title)
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._checked()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
@@ -240,16 +247,29 @@ def grade(
     target: Target,
     only: Step | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    first: Step | None = None,
+    so_far: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Grades `target`, or one step of it. Raises GraderTrouble, Interrupted."""
+    """Grades `target`, or one step of it. Raises GraderTrouble, Interrupted.
+
+    `progress` is told what is being done, and `so_far` what is known after each check; `first` is
+    the step that is graded before the others.
+    """
     start = time.perf_counter()
     try:
         command, broken = target.prepare(), None
     except build.CompileError as error:
         command, broken = Command(()), str(error)
     isolation = None if target.command or target.solutions else Isolation(target.lesson, _grade_alone)
-    failed = [isolation.expect] if isolation else []
-    plugin = Grading(target, command, only, progress, *failed)
+    plugin = Grading(
+        target,
+        command,
+        only,
+        progress,
+        isolation.expect if isolation else lambda step, sanitized: None,
+        first,
+        lambda: so_far(plugin.report(time.perf_counter() - start)),
+    )
     code = _run_pytest(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):

@@ -17,7 +17,7 @@ from pathlib import Path
 from echolab import build, stubs
 from echolab.course import Lesson, Step
 from echolab.regions import scan
-from echolab.report import CheckResult, Report, Status, StepResult
+from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
 from echolab.verdict import GraderTrouble
 from echolab.verdicts import KeptVerdicts, Verdict
 
@@ -81,7 +81,7 @@ class Isolation:
             if step.number not in self._mine:
                 result.note = "its #region markers are missing"
             elif self._untouched(step):
-                result.note = "not begun"
+                result.note = NOT_BEGUN
             else:
                 chosen[step] = result
         if chosen and not self._possible:

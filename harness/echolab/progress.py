@@ -67,8 +67,11 @@ class Progress:
         """The step that comes next in the course."""
         return next((step for lesson in lessons() if (step := self.next_step(lesson))), None)
 
-    def summary(self, lesson: Lesson) -> tuple[str, str, str]:
-        """Of a lesson: the steps that are done, the points, and what comes next."""
+    def summaries(self) -> list[tuple[str, ...]]:
+        """Of each lesson: its name, the steps that are done, the points, and what comes next."""
+        return [(f"Lesson {lesson.number}, {lesson.title}", *self._summary(lesson)) for lesson in lessons()]
+
+    def _summary(self, lesson: Lesson) -> tuple[str, str, str]:
         step = self.next_step(lesson)
         after = f"next: {step.id} {step.title}" if step else "done"
         if stubs.untouched(lesson):
@@ -80,6 +83,13 @@ class Progress:
         finished = sum(self.done(step) for step in lesson.steps)
         points = sum(self.scores.get(step.id, 0) for step in lesson.steps)
         return f"{finished} of {len(lesson.steps)} steps", f"{points:g} points", after
+
+
+def remember(lesson: Lesson, report: Report) -> None:
+    """Notes what came of grading the student's own server, for the next time."""
+    progress = Progress.load()
+    progress.note(lesson, report)
+    progress.save()
 
 
 def _sum(lesson: Lesson) -> str:

@@ -59,7 +59,7 @@ def untouched(lesson: Lesson) -> bool:
 def put_back(lesson: Lesson, step: Step | None) -> Path | None:
     """Makes the chapter of `step`, or the whole file, what it was; returns where the file before is kept.
 
-    That is beside it, as `cp --backup=numbered` names it; None if there was no file. Raises NoStub,
+    That is beside it, as `cp --backup=numbered` names it; None if there was none, or nothing to change. Raises NoStub,
     OSError, and RegionError if the chapter's markers are missing.
     """
     source = lesson.source()
@@ -72,6 +72,8 @@ def put_back(lesson: Lesson, step: Step | None) -> Path | None:
         first = region.first_line - 1
         lines[first : first + len(region.lines)] = pristine.lines
         new = "\n".join(lines) + "\n"
+    if before == new.encode():
+        return None
     kept = _backup(source, before) if before is not None else None
     source.write_text(new, encoding="utf-8")
     return kept

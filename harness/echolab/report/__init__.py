@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 SCHEMA = "echolab/report/v1"
+NOT_BEGUN = "not begun"  # the note of a step whose chapter nobody has touched
 
 
 class Status(str, Enum):
