@@ -76,11 +76,19 @@ def build_alone(lesson: Lesson, targets: Iterable[Path]) -> dict[int, str]:
     return errors
 
 
-def configure() -> None:
-    """Sets up the build folder unless that is done. Raises GraderTrouble."""
-    if (DIRECTORY / "build.ninja").exists():
-        return
-    code, printed = _run([_tool("meson"), "setup", str(DIRECTORY), str(ROOT)])
+def configure(needed: str = "") -> None:
+    """Sets up the build folder, unless that is done and it has the target `needed`. Raises GraderTrouble.
+
+    What was installed since then (Catch2, say) is found by setting it up once more.
+    """
+    options = []
+    try:
+        if needed in (DIRECTORY / "build.ninja").read_text(encoding="utf-8"):
+            return
+        options = ["--reconfigure"]
+    except FileNotFoundError:
+        pass
+    code, printed = _run([_tool("meson"), "setup", *options, str(DIRECTORY), str(ROOT)])
     if code != 0:
         raise GraderTrouble(f"meson setup failed:\n{_last_lines(printed)}")
 
@@ -161,9 +169,22 @@ def _last_lines(text: str, most: int = 15) -> str:
     return "\n".join(text.strip().splitlines()[-most:])
 
 
+def unit(lesson: Lesson, step: Step | None) -> int:
+    """Builds and runs the unit tests of a lesson, or of one step; 0, or 1 if one of them failed.
+
+    Raises CompileError, GraderTrouble.
+    """
+    binary = server(lesson).with_name("server_test")
+    with _only_one():
+        configure(f"lessons/{lesson.slug}/server_test")
+    build(binary)
+    tags = [f"[step-{step.number}]"] if step else []
+    return 1 if subprocess.run([binary, *tags], stdin=subprocess.DEVNULL, check=False).returncode else 0
+
+
 def test(names: list[str]) -> int:
     """Builds and runs the project's tests with Meson; its exit code. Raises GraderTrouble."""
-    configure()
+    configure("server_test")
     log = DIRECTORY / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     command = [_tool("meson"), "test", "-C", str(DIRECTORY), "--print-errorlogs", *names]

@@ -109,7 +109,7 @@ def check(
     reports: list[Report] = []
     code = 0
     if not lesson:
-        terminal.write_progress(Progress.load().summaries(), console)
+        terminal.write_progress([Progress.load().summary(found) for found in course.lessons()], console)
     try:
         for target, step in targets:
             with console.status("building", spinner="line") as status:
@@ -217,6 +217,23 @@ def hint(
     lesson, chosen = _chosen(step)
     shown = guide.hints(chosen, everything)
     terminal.write_hints(chosen, shown, lesson.where(chosen), Console(highlight=False))
+
+
+@app.command()
+def unit(
+    what: str = typer.Argument(..., metavar="LESSON[.STEP]", help="2, or 2.3 for one step.", autocompletion=_lessons),
+) -> None:
+    """Run the unit tests of a lesson or step: its functions alone, without a server around them."""
+    try:
+        raise typer.Exit(build.unit(*course.find(what)))
+    except course.UnknownLesson as error:
+        _leave(USAGE, str(error))
+    except build.CompileError as error:
+        _leave(FAILED, f"it does not compile:\n{error}")
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
 
 
 @app.command()

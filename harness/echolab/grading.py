@@ -29,6 +29,10 @@ _LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that
 CHECKS = ROOT / "harness" / "checks"
 
 
+class Missing(Exception):
+    """There is no source to build; the text says what can be done."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What is graded: a lesson's own server; with `command`, any program; with `alone`, the solution
@@ -46,10 +50,9 @@ class Target:
         return str(self.lesson.source(self.solutions).relative_to(ROOT))
 
     def prepare(self) -> Command:
-        """Builds what is needed and says how to start the server. Raises what build() raises."""
+        """Builds what is needed and says how to start the server. Raises Missing, and what build() raises."""
         if not self.command and not self.lesson.source(self.solutions).exists():
-            put_back = "" if self.solutions else f"; harness/lab reset {self.lesson.number} puts it back"
-            raise build.CompileError(f"it is not there{put_back}")
+            raise Missing(f"{self.name} is not there; harness/lab reset {self.lesson.number} puts it back")
         if gap := procfs.missing():
             raise GraderTrouble(gap)
         build.build(build.WARDEN)
@@ -87,7 +90,7 @@ def own_command(binary: Path, lesson: Lesson) -> tuple[str, ...]:
 
 def chapter_trouble(target: Target) -> str | None:
     """What is wrong with the step markers of the graded file, in one line; None if nothing is."""
-    if target.command:
+    if target.command or not target.lesson.source(target.solutions).exists():
         return None
     source = target.lesson.source(target.solutions)
     try:
@@ -259,6 +262,8 @@ def grade(
     try:
         command, broken = target.prepare(), None
     except build.CompileError as error:
+        command, broken = Command(()), f"{target.name} does not compile:\n{error}"
+    except Missing as error:
         command, broken = Command(()), str(error)
     isolation = None if target.command or target.solutions else Isolation(target.lesson, _grade_alone)
     plugin = Grading(
@@ -275,10 +280,10 @@ def grade(
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
     if broken:
-        report.notes.append(f"{target.name} does not compile:\n{broken}")
+        report.notes.append(broken)
         for check in report.checks:
             check.status = Status.BLOCKED
-            check.observed = f"{target.name} does not compile: {broken.splitlines()[0]}"
+            check.observed = " ".join(broken.splitlines()[:2])
     elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:

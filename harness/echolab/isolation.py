@@ -78,6 +78,8 @@ class Isolation:
             step = self._lesson.step(int(result.id.split(".")[1]))
             if result.passed or any(check.status is Status.ERROR for check in result.checks):
                 continue
+            if not self._lesson.source().exists():
+                continue
             if step.number not in self._mine:
                 result.note = "its #region markers are missing"
             elif self._untouched(step):
@@ -144,6 +146,7 @@ def _merge(result: StepResult, verdict: Verdict) -> StepResult | None:
     alone = replace(result, checks=list(verdict.checks), isolated=True)
     untried = all(check.status is Status.BLOCKED for check in result.checks)
     if untried or alone.score > result.score:
+        result.in_whole = [check for check in result.checks if check.status is Status.FAIL]
         result.checks, result.isolated = alone.checks, True
     return result if verdict.right else None
 
@@ -162,3 +165,5 @@ def _say_what_holds_up(report: Report, right: list[StepResult]) -> None:
         else:
             result.note = "right by itself, but not together with the other chapters"
             report.whole = False
+    if not report.whole:
+        report.notes.append("Each chapter is right by itself, but your server as a whole is not.")

@@ -67,11 +67,11 @@ class Progress:
         """The step that comes next in the course."""
         return next((step for lesson in lessons() if (step := self.next_step(lesson))), None)
 
-    def summaries(self) -> list[tuple[str, ...]]:
-        """Of each lesson: its name, the steps that are done, the points, and what comes next."""
-        return [(f"Lesson {lesson.number}, {lesson.title}", *self._summary(lesson)) for lesson in lessons()]
+    def summary(self, lesson: Lesson) -> tuple[str, ...]:
+        """Of a lesson: its name, the steps that are done, the points, and what comes next."""
+        return f"Lesson {lesson.number}, {lesson.title}", *self._state(lesson)
 
-    def _summary(self, lesson: Lesson) -> tuple[str, str, str]:
+    def _state(self, lesson: Lesson) -> tuple[str, str, str]:
         step = self.next_step(lesson)
         after = f"next: {step.id} {step.title}" if step else "done"
         if stubs.untouched(lesson):

@@ -162,14 +162,15 @@ class _Grader:
         self._busy = True
 
     def message(self) -> tuple[str, str | Report]:
-        """The next message: "doing" and what; "so far", "done" and a Report. Raises GraderTrouble."""
+        """The next message: "doing" and what; "so far", "done" and a Report; "trouble" and what it is.
+
+        Raises GraderTrouble if there will be none any more.
+        """
         try:
             kind, content = self._channel.recv()
         except (EOFError, ConnectionError) as error:
             raise GraderTrouble("the process that grades has ended") from error
-        if kind == "trouble":
-            raise GraderTrouble(content)
-        self._busy = kind != "done"
+        self._busy = kind not in ("done", "trouble")
         return kind, content
 
     def end(self) -> None:
@@ -212,6 +213,8 @@ def _serve(channel: Connection, solutions: bool) -> None:
             channel.send(("done", report))
         except GraderTrouble as error:
             channel.send(("trouble", str(error)))
+        except OSError as error:  # a file that went away in the middle: there will be another save
+            channel.send(("trouble", f"{error.filename}: {error.strerror}"))
 
 
 class _View:
@@ -230,8 +233,7 @@ class _View:
         if self._live:
             signal.signal(signal.SIGWINCH, signal.SIG_DFL)
             self._live.stop()
-            if self._screen.report and not self._screen.doing:
-                terminal.write(self._screen.report, self._console)
+            terminal.write_progress([Progress.load().summary(self._screen.lesson)], self._console)
 
     def begins(self, lesson: Lesson, step: Step | None) -> None:
         if lesson != self._screen.lesson:
@@ -247,7 +249,7 @@ class _View:
             self._screen.report = content
             self._screen.focus = self._screen.focus or (_worth_a_look(self._screen.lesson, content) if kind == "done" else None)
         else:
-            self._screen.doing = content
+            self._screen.doing = content if kind == "doing" else f"not graded: {content}"
         if kind == "done" and isinstance(content, Report):
             self._screen.doing = None
             remember(self._screen.lesson, content)

@@ -26,7 +26,7 @@ ORDINARY = [
 EVERYTHING = (
     "g++ meson ninja-build python3-pytest python3-psutil python3-rich python3-typer"
 )
-FOR_TESTS = "pkg-config catch2 python3-jsonschema"
+FOR_TESTS = "pkg-config catch2 python3-jsonschema python3-watchdog"
 
 # A Python whose only modules are the standard library's and those that apt-get has brought.
 PYTHON = """#!/bin/sh
@@ -148,7 +148,7 @@ class System:
             (self.modules / f"{module}.py").touch()
 
     def has_everything(self) -> None:
-        self.has_python(modules="pytest psutil rich typer jsonschema")
+        self.has_python(modules="pytest psutil rich typer jsonschema watchdog")
         for name in ("g++", "meson", "ninja", "pkg-config"):
             shutil.copy(self.root / "program", self.bin / name)
 
@@ -361,6 +361,15 @@ def test_the_projects_own_tests_need_more(system: System) -> None:
     assert system.installed() == [EVERYTHING, FOR_TESTS]
 
 
+def test_what_only_a_watch_needs_is_installed_for_a_watch(system: System) -> None:
+    system.has_everything()
+    system.has_apt()
+    (system.modules / "watchdog.py").unlink()
+    assert system.run("check", "2").stderr == ""
+    assert system.run("check", "2", "--watch").stderr == "lab: installing python3-watchdog (once)\n"
+    assert system.installed() == ["python3-watchdog"]
+
+
 def test_a_user_with_sudo_installs_through_it(system: System) -> None:
     system.has_apt()
     system.has_sudo()
@@ -430,11 +439,11 @@ def test_it_can_be_told_to_install_nothing(system: System) -> None:
     system.has_apt()
     ran = system.run("test", env={"LAB_NO_INSTALL": "1"})
     everything = EVERYTHING.replace(
-        " python3", f" {FOR_TESTS.replace(' python3-jsonschema', '')} python3", 1
+        " python3", f" {FOR_TESTS.replace(' python3-jsonschema python3-watchdog', '')} python3", 1
     )
     assert (ran.returncode, ran.stderr) == (
         3,
-        f"lab: {by_hand(everything + ' python3-jsonschema')}",
+        f"lab: {by_hand(everything + ' python3-jsonschema python3-watchdog')}",
     )
     assert system.log("apt") == []
 

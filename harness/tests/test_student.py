@@ -1,15 +1,19 @@
-"""A student at work, in a copy of the course: what each step is worth while others are unfinished."""
+"""A student at work, in a copy of the course: what each step is worth while others are unfinished, and what helps."""
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from echolab import course, stubs
@@ -26,17 +30,23 @@ class Student:
         self.root = root
         self.lesson = course.lessons()[0]
 
-    def lab(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def starts(self, *arguments: str, **streams: Any) -> "subprocess.Popen[str]":
+        """The lab at work; its streams are pipes unless they are given."""
+        pipes: dict[str, Any] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        return subprocess.Popen(
             [sys.executable, "-m", "echolab", *arguments],
-            env=os.environ | {"PYTHONPATH": str(self.root / "harness"), "COLUMNS": "120"},
+            env=os.environ
+            | {"PYTHONPATH": str(self.root / "harness"), "COLUMNS": "120", "LINES": "40", "TERM": "xterm"},
             cwd=self.root,
-            input=typed,
-            capture_output=True,
             text=True,
-            timeout=300,
-            check=False,
+            start_new_session=True,
+            **pipes | streams,
         )
+
+    def lab(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        lab = self.starts(*arguments)
+        printed = lab.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, lab.returncode, *printed)
 
     def check(self, what: str = "1") -> dict[str, Any]:
         """The steps of a report by their ids, and its score as "score"."""
@@ -170,3 +180,152 @@ def test_without_the_solutions_the_whole_server_is_graded(monkeypatch: pytest.Mo
     Isolation(lesson, lambda lesson, step: []).isolate(report, lambda text: None)
     assert report.score == 0 and not step.isolated
     assert report.notes == ["Steps are not graded by themselves as well: the solutions are not here."]
+
+
+def test_hints_come_one_by_one_and_are_remembered(student: Student) -> None:
+    step = student.lesson.step(4)
+    shown = [" ".join(student.lab("hint", "1.4").stdout.split()) for _ in range(len(step.hints) + 1)]
+    for number, hint in enumerate(step.hints, 1):
+        assert f"Hint {number} of {len(step.hints)}: {' '.join(hint.split())}" in shown[number - 1]
+    assert "Hint" not in shown[-1] and "harness/lab show 1.4" in shown[-1]
+    everything = student.lab("hint", "1.4", "--all").stdout
+    assert everything.count("Hint ") == len(step.hints)
+
+
+def test_the_solutions_chapter_is_shown_after_a_question_only(student: Student) -> None:
+    refused = student.lab("show", "1.2")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    shown = student.lab("show", "1.2", "--yes")
+    assert shown.returncode == 0 and "int accept_client(int listener) {" in shown.stdout
+    diff = student.lab("show", "1.2", "--yes", "--diff").stdout
+    assert diff.startswith("--- lessons/1-single-process/server.cpp\n+++ solutions/")
+    assert re.search(r"(?m)^-// TODO\(step 2\)", diff)
+
+
+@pytest.mark.parametrize(("what", "left"), [("1.2", "mine too"), ("1", "")])
+def test_a_reset_puts_back_what_was_handed_out_and_keeps_a_copy(student: Student, what: str, left: str) -> None:
+    pristine = student.source.read_text(encoding="utf-8")
+    student.edits(2, lambda chapter: "// mine\n" + chapter)
+    student.edits(3, lambda chapter: "// mine too\n" + chapter)
+    mine = student.source.read_text(encoding="utf-8")
+    done = student.lab("reset", what)
+    assert done.returncode == 0
+    copy = student.root / done.stdout.split()[-1]
+    assert copy.read_text(encoding="utf-8") == mine
+    after = student.source.read_text(encoding="utf-8")
+    assert after == pristine.replace("// #region step-3\n", "// #region step-3\n// mine too\n") if left else pristine
+    copy.unlink()
+
+
+def test_a_reset_finds_the_markers_or_says_so(student: Student) -> None:
+    student.writes(student.source.read_text(encoding="utf-8").replace("// #region step-2\n", ""))
+    done = student.lab("reset", "1.2")
+    assert done.returncode == 1 and "harness/lab reset 1 puts the whole file back" in done.stderr
+
+
+def test_what_was_handed_out_is_found_in_git(student: Student, tmp_path: Path) -> None:
+    pristine = student.source.read_text(encoding="utf-8")
+    root = tmp_path / "clone"
+    shutil.copytree(student.root, root, ignore=shutil.ignore_patterns("build"))
+    someone = Student(root)
+    git = ["git", "-C", str(root), "-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "handed out"]):
+        subprocess.run([*git, *command], check=True)
+    someone.writes("// all mine\n")
+    subprocess.run([*git, "commit", "-qam", "worked on"], check=True)
+    assert someone.lab("reset", "1").returncode == 0
+    assert someone.source.read_text(encoding="utf-8") == pristine
+    shutil.rmtree(root / ".git")
+    shutil.rmtree(root / "build")
+    someone.writes("// all mine\n")
+    done = someone.lab("reset", "1")
+    assert done.returncode == 3 and "neither in git's history nor in harness/stubs" in done.stderr
+
+
+def test_a_check_of_everything_opens_with_the_progress(student: Student) -> None:
+    student.writes(student.finished)
+    assert student.check()["score"] == 100
+    checking = student.starts("check")
+    assert checking.stdout
+    opening = [checking.stdout.readline() for _ in course.lessons()]
+    checking.send_signal(signal.SIGINT)
+    checking.communicate(timeout=60)
+    assert checking.returncode == 130
+    assert re.match(r"Lesson 1, single process +6 of 6 steps +100 points +done", opening[0])
+    assert re.match(r"Lesson 2, multi process +not begun +next: 2.1 ", opening[1])
+
+
+def test_tab_completes_lessons_and_steps(student: Student) -> None:
+    script = student.lab("completion", "bash")
+    assert script.returncode == 0
+    words = "COMP_WORDS=(harness/lab check 1.); COMP_CWORD=2; _lab_completion harness/lab; echo ${COMPREPLY[*]}"
+    done = subprocess.run(
+        ["bash", "-c", script.stdout + words], cwd=student.root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == [step.id for step in student.lesson.steps]
+
+
+class Watching:
+    """`check --watch` on a terminal of its own; what it shows is read as it comes."""
+
+    def __init__(self, student: Student) -> None:
+        self._terminal, theirs = pty.openpty()
+        self.process = student.starts("check", "1", "--watch", stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+
+    def until(self, pattern: str) -> str:
+        """What was shown until `pattern` was; without colours."""
+        shown = ""
+        while not re.search(pattern, shown):
+            ready, _, _ = select.select([self._terminal], [], [], 120)
+            assert ready, shown
+            try:
+                shown += re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", os.read(self._terminal, 65536).decode("utf-8", "ignore"))
+            except OSError:  # its end
+                assert re.search(pattern, shown), shown
+        return shown
+
+    def interrupt(self) -> int:
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.until("stopped")
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def watching(student: Student) -> Iterator[Watching]:
+    pytest.importorskip("watchdog")
+    watching = Watching(student)
+    yield watching
+    watching.process.kill()
+    watching.process.wait()
+
+
+def test_a_watch_grades_what_is_saved_and_leaves_nothing_behind(student: Student, watching: Watching) -> None:
+    watching.until(r"graded in")
+    # As editors save: a new file is renamed to the old one.
+    new = student.source.with_suffix(".new")
+    new.write_text(student.finished, encoding="utf-8")
+    new.rename(student.source)
+    watching.until(r"100 of 100 points")
+    student.edits(4, lambda chapter: "int wrong = ;\n" + chapter)
+    watching.until(r"server.cpp:\d+:13: error: ")
+    student.source.unlink()
+    watching.until(r"harness/lab reset 1 puts it back")
+    # Many saves: only the last one's grading comes to its end.
+    for turn in range(5):
+        student.writes(f"// {turn}\n" + student.finished)
+    student.edits(2, ends_at_once)
+    watching.until(r"88 of 100 points")
+    below = psutil.Process(watching.process.pid).children(recursive=True)
+    assert below
+    assert watching.interrupt() == 130
+    assert not psutil.wait_procs(below, timeout=60)[1]
+
+
+def test_a_watch_that_is_killed_leaves_nothing_behind(student: Student, watching: Watching) -> None:
+    watching.until(r"listens where it was told to|graded in")
+    student.writes(student.finished)
+    watching.until(r"seen|saved")
+    below = psutil.Process(watching.process.pid).children(recursive=True)
+    watching.process.kill()
+    assert not psutil.wait_procs(below, timeout=60)[1]

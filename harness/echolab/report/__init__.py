@@ -46,10 +46,12 @@ class CheckResult:
 
 @dataclass
 class StepResult:
-    """One step: its score is the share of its points that its checks' weights earn.
+    """One step: its score is the share of its points that its checks' weights earn; none, if its
+    chapter is as it was handed out.
 
     `isolated`: some of its checks' verdicts come from the solution with only this chapter taken
-    from the student. `note` is what there is to say of the step as a whole.
+    from the student; then `in_whole` is what failed in the student's whole server. `note` is what
+    there is to say of the step as a whole.
     """
 
     id: str
@@ -57,10 +59,13 @@ class StepResult:
     points: int
     checks: list[CheckResult] = field(default_factory=list)
     isolated: bool = False
+    in_whole: list[CheckResult] = field(default_factory=list)
     note: str | None = None
 
     @property
     def score(self) -> float:
+        if self.note == NOT_BEGUN:
+            return 0.0
         weights = sum(check.points for check in self.checks)
         earned = sum(check.points for check in self.checks if check.status is Status.PASS)
         return round(self.points * earned / weights, 2) if weights else 0.0

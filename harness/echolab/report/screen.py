@@ -7,7 +7,7 @@ from rich.text import Text
 
 from echolab.course import Lesson, Step
 from echolab.report import CheckResult, Report, Status, StepResult
-from echolab.report.terminal import check_rows, mark
+from echolab.report.terminal import check_rows, in_whole, mark
 
 _LEAST_DETAIL = 6  # lines
 
@@ -54,10 +54,12 @@ class Screen:
         return Group(line, Text(saved + state, "dim"), Text(""))
 
     def _foot(self) -> RenderableType:
-        stuck = f" · stuck? harness/lab hint {self.focus.id}" if self.focus else ""
+        result = self._result(self.focus)
+        step = self._next() if result and result.passed else self.focus
+        stuck = f" · stuck? harness/lab hint {step.id}" if step else ""
         return Text(f"\nCtrl-C ends{stuck}", "dim")
 
-    def _step_line(self, step: StepResult, console: Console) -> Text:
+    def _step_line(self, step: StepResult, console: Console) -> RenderableType:
         pending = bool(self.doing) and any(_pending(check) for check in step.checks)
         sign = Text("…", "dim") if pending else mark(_status(step), console)
         line = Text.assemble(sign, f" {step.id} {step.title} ")
@@ -65,11 +67,13 @@ class Screen:
             line.append(f"{step.score:g}/{step.points}", "green" if step.score == step.points else "red")
         if step.note:
             line.append(f" · {step.note}", "dim")
-        return line
+        reason = None if pending else in_whole(step)
+        return Group(line, Padding(reason, (0, 0, 0, 6))) if reason else line
 
     def _detail(self, console: Console) -> RenderableType:
         """The notes, and the step in focus: what it asks for, and its first failure in full."""
-        parts: list[RenderableType] = [Text(note, "yellow") for note in (self.report.notes if self.report else [])]
+        notes = self.report.notes if self.report else []
+        parts: list[RenderableType] = [Text(f"{note}\n", "yellow") for note in notes]
         result = self._result(self.focus)
         if not self.focus or not result:
             return Group(*parts)
@@ -86,16 +90,22 @@ class Screen:
             return Group(*parts, Text(""))
         parts += [Text(f"{result.id} {result.title}", "bold"), _indented(self.focus.goal, "italic")]
         explained = False
+        untried = all(check.status is Status.BLOCKED for check in result.checks)
         for check in result.checks:
-            if _pending(check):
-                if self.doing:
-                    parts.append(Text.assemble("  ", ("…", "dim"), f" {check.title}"))
+            if check.status is Status.PASS or _pending(check):
                 continue
+            if untried:
+                parts.append(Text.assemble("  ", mark(check.status, console), f" could not be tried: {check.observed}"))
+                break
             why = f": could not be tried: {check.observed}" if check.status is Status.BLOCKED else ""
             parts.append(Text.assemble("  ", mark(check.status, console), f" {check.title}{why}"))
             if check.status in (Status.FAIL, Status.ERROR) and not explained:
                 parts.append(check_rows(check, 6))
                 explained = True
+        passed = sum(check.status is Status.PASS for check in result.checks)
+        if passed:
+            count = f" {passed} of {len(result.checks)} checks pass"
+            parts.append(Text.assemble("  ", mark(Status.PASS, console), count))
         return Group(*parts, _indented(f"read  {self.focus.docs}", "cyan"), Text(""))
 
     def _result(self, step: Step | None) -> StepResult | None:

@@ -82,10 +82,12 @@ def _write_step(step: StepResult, console: Console, explain: bool) -> None:
     score = Text(f"{step.score:g}/{step.points}", "green" if passed else "red")
     note = Text(f"· {step.note}" if step.note else "", "dim")
     console.print(Text(f"{step.id} {step.title}", "bold"), score, note)
+    if line := in_whole(step):
+        console.print(Padding(line, (0, 0, 0, 2), expand=False))
     reasons = {check.observed for check in step.checks if check.status is Status.BLOCKED}
     if len(reasons) == 1 and all(check.status is Status.BLOCKED for check in step.checks):
         _write_line(Status.BLOCKED, f"could not be tried: {reasons.pop()}", console)
-    elif not passed:
+    elif not passed and (explain or step.note != NOT_BEGUN):
         for check in step.checks:
             _write_check(check, console, explain)
         if explain:
@@ -96,6 +98,14 @@ def mark(status: Status, console: Console) -> Text:
     """The sign of a status, as far as the terminal knows it."""
     fancy, plain, colour = _MARKS[status]
     return Text(fancy if console.encoding.lower().startswith("utf") else plain, colour)
+
+
+def in_whole(step: StepResult) -> Text | None:
+    """Why a chapter that is right by itself does not do in the student's whole server."""
+    if not step.passed or not step.in_whole:
+        return None
+    first = step.in_whole[0]
+    return Text(f"in your whole server: {first.title}: {first.cause}", "dim")
 
 
 def _write_line(status: Status, text: str, console: Console) -> None:
@@ -147,7 +157,7 @@ def _rows(rows: dict[str, str | None], indent: int) -> RenderableType:
 
 
 def _write_end(report: Report, explained: StepResult | None, console: Console) -> None:
-    colour = "green" if report.score == report.max_score else "red"
+    colour = "green" if report.score == report.max_score and report.whole else "red"
     line = Text.assemble((f"{report.score:g} of {report.max_score} points", f"bold {colour}"))
     counts = {
         "failed": len(report.having(Status.FAIL)),
@@ -157,8 +167,8 @@ def _write_end(report: Report, explained: StepResult | None, console: Console) -
     line.append("".join(f", {count} {name}" for name, count in counts.items() if count))
     line.append(f" ({report.seconds:.1f} s)", "dim")
     console.print(line)
-    others = [s.id for s in report.steps if s is not explained and _failed(s)]
-    if explained and others:
-        console.print(
-            f"Begin with step {explained.id}. To read more of another: harness/lab check {others[0]}"
-        )
+    if explained:
+        begun = [s.id for s in report.steps if s is not explained and _failed(s) and s.note != NOT_BEGUN]
+        more = f" To read more of another: harness/lab check {begun[0]}" if begun else ""
+        hint = f" Stuck: harness/lab hint {explained.id}." if report.server.startswith("lessons/") else ""
+        console.print(f"Begin with step {explained.id}.{hint}{more}", soft_wrap=True)
