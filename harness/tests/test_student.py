@@ -223,6 +223,15 @@ def test_a_reset_finds_the_markers_or_says_so(student: Student) -> None:
     assert done.returncode == 1 and "harness/lab reset 1 puts the whole file back" in done.stderr
 
 
+def test_the_unit_tests_of_one_step_run_without_a_server(student: Student) -> None:
+    student.edits(3, lambda chapter: chapter, student.finished)
+    done = student.lab("unit", "1.3")
+    assert done.returncode == 0 and "All tests passed" in done.stdout
+    student.edits(3, lambda chapter: "int wrong = ;\n" + chapter)
+    done = student.lab("unit", "1.3")
+    assert done.returncode == 1 and re.search(r"lessons/1-single-process/server.cpp:\d+:13: error: ", done.stderr)
+
+
 def test_what_was_handed_out_is_found_in_git(student: Student, tmp_path: Path) -> None:
     pristine = student.source.read_text(encoding="utf-8")
     root = tmp_path / "clone"
