@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -56,13 +56,15 @@ def build(*targets: Path) -> None:
         raise GraderTrouble(f"the build failed:\n{_last_lines(printed)}")
 
 
-def build_alone(lesson: Lesson, targets: Iterable[Path]) -> dict[int, str]:
-    """Brings servers of the kind alone() up to date, side by side.
+def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
+    """Brings the servers alone() of these steps up to date, side by side; with sanitizers too, if so.
 
     Returns what the compiler has to say against some of them, by step. Raises GraderTrouble.
     """
     with _only_one():
         configure()
+        kinds = (None, "tsan", "asan") if sanitized else (None,)
+        targets = [alone(lesson, step, kind) for step in steps for kind in kinds]
         code, printed = _ninja(targets, "-k", "0")
         failed = _failures(printed) if code else []
     errors: dict[int, str] = {}

@@ -38,7 +38,7 @@ app = typer.Typer(
 
     `harness/lab check --help` says more of a command.""",
     epilog="Exit codes: 0 everything passed, 1 something failed, 2 wrong usage, "
-    "3 the grader could not do its work.",
+    "3 the grader could not do its work, 130 stopped with Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -213,7 +213,10 @@ def hint(
     step: Optional[str] = _STEP,
     everything: bool = typer.Option(False, "--all", help="All of the step's hints."),
 ) -> None:
-    """Show the next hint for a step; the last one nearly gives the answer."""
+    """Show the next hint for a step.
+
+    There are two or three; the last one nearly gives the answer.
+    """
     lesson, chosen = _chosen(step)
     shown = guide.hints(chosen, everything)
     terminal.write_hints(chosen, shown, lesson.where(chosen), Console(highlight=False))
@@ -221,9 +224,12 @@ def hint(
 
 @app.command()
 def unit(
-    what: str = typer.Argument(..., metavar="LESSON[.STEP]", help="2, or 2.3 for one step.", autocompletion=_lessons),
+    what: str = typer.Argument(..., metavar="LESSON[.STEP]", show_default=False, help="2, or 2.3 for one step.", autocompletion=_lessons),
 ) -> None:
-    """Run the unit tests of a lesson or step: its functions alone, without a server around them."""
+    """Run the unit tests of a lesson or step.
+
+    They try its functions one by one, without a server around them.
+    """
     try:
         raise typer.Exit(build.unit(*course.find(what)))
     except course.UnknownLesson as error:
@@ -242,7 +248,10 @@ def show(
     diff: bool = typer.Option(False, "--diff", help="What differs from your chapter."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask first."),
 ) -> None:
-    """Show the solution of a step: read it when you are done, or when you have tried for long."""
+    """Show the solution of a step.
+
+    Read it when you are done, to compare; or when you have tried for long.
+    """
     lesson, chosen = _chosen(step)
     console = Console(highlight=False)
     if not yes and not _agreed(f"Show the solution of step {chosen.id}, {chosen.title}?"):
@@ -269,10 +278,13 @@ def _agreed(question: str) -> bool:
 @app.command()
 def reset(
     what: str = typer.Argument(
-        ..., metavar="LESSON[.STEP]", help="2.3 for one chapter, 2 for the whole file.", autocompletion=_lessons
+        ..., metavar="LESSON[.STEP]", show_default=False, help="2.3 for one chapter, 2 for the whole file.", autocompletion=_lessons
     ),
 ) -> None:
-    """Put a chapter, or a whole server.cpp, back as it was handed out; a copy of yours is kept."""
+    """Put a chapter, or a file, back as it was.
+
+    It becomes what was handed out; a copy of your file is kept beside it.
+    """
     try:
         lesson, step = course.find(what)
     except course.UnknownLesson as error:
@@ -293,9 +305,14 @@ def reset(
 
 @app.command()
 def completion(
-    shell: str = typer.Argument(..., metavar="bash|zsh|fish", autocompletion=lambda: ["bash", "zsh", "fish"]),
+    shell: str = typer.Argument(..., metavar="bash|zsh|fish", show_default=False, autocompletion=lambda: ["bash", "zsh", "fish"]),
 ) -> None:
-    """Have the Tab key complete commands, lessons and steps: eval "$(harness/lab completion bash)"."""
+    """Have the Tab key complete lessons and steps.
+
+    \b
+    Prints a script for your shell. Put this into ~/.bashrc, with the path of your copy:
+      eval "$(harness/lab completion bash)"
+    """
     found = get_completion_class(shell)
     if not found:
         _leave(USAGE, f"there is no completion for {shell!r}; there is for bash, zsh and fish")
@@ -308,7 +325,10 @@ def completion(
 def test(
     names: Optional[list[str]] = typer.Argument(None, help="Only these tests.", show_default=False),
 ) -> None:
-    """Run the project's own tests: what must pass before a change lands."""
+    """Run the project's own tests.
+
+    They must pass before a change lands.
+    """
     try:
         raise typer.Exit(build.test(names or []))
     except GraderTrouble as error:

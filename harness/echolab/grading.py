@@ -29,7 +29,7 @@ _LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that
 CHECKS = ROOT / "harness" / "checks"
 
 
-class Missing(Exception):
+class Missing(build.CompileError):
     """There is no source to build; the text says what can be done."""
 
 
@@ -147,15 +147,16 @@ class Grading:
         if self.sanitized_steps:
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
-            self._sanitized = ThreadPoolExecutor(1).submit(
-                build.build, *map(self.target.sanitized, ("tsan", "asan"))
-            )
+            if not self.target.alone:  # that was built before
+                self._sanitized = ThreadPoolExecutor(1).submit(
+                    build.build, *map(self.target.sanitized, ("tsan", "asan"))
+                )
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
-        assert self._sanitized
         try:
-            self._sanitized.result()
+            if self._sanitized:
+                self._sanitized.result()
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
@@ -261,10 +262,10 @@ def grade(
     start = time.perf_counter()
     try:
         command, broken = target.prepare(), None
-    except build.CompileError as error:
-        command, broken = Command(()), f"{target.name} does not compile:\n{error}"
     except Missing as error:
         command, broken = Command(()), str(error)
+    except build.CompileError as error:
+        command, broken = Command(()), f"{target.name} does not compile:\n{error}"
     isolation = None if target.command or target.solutions else Isolation(target.lesson, _grade_alone)
     plugin = Grading(
         target,

@@ -9,10 +9,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from pathlib import Path
 
 from echolab import build, stubs
 from echolab.course import Lesson, Step
@@ -40,28 +39,35 @@ class Isolation:
         self._handed_out = stubs.chapters(lesson)
         self._possible = lesson.source(solutions=True).exists()
         self._kept = KeptVerdicts(lesson)
-        self._errors: dict[int, str] = {}
-        self._wanted: list[Path] = []
-        self._built: set[Step] = set()
+        # A future for each step that is wanted: the compiler's errors, or None once it is built.
+        self._builds: dict[Step, Future[str | None]] = {}
+        self._wanted: dict[Step, bool] = {}
         self._builder = ThreadPoolExecutor(1)
-        self._building: Future[None]
 
     def expect(self, step: Step, sanitized: bool) -> None:
         """Begins to build what isolate() needs for this step."""
         chapter = self._mine.get(step.number)
         begun = chapter and not self._untouched(step)
-        if self._possible and begun and step not in self._built and not self._kept.find(step, chapter):
-            self._built.add(step)
-            self._wanted.append(build.alone(self._lesson, step))
-            if sanitized:
-                self._wanted += [build.alone(self._lesson, step, name) for name in ("tsan", "asan")]
-            self._building = self._builder.submit(self._build)
+        if self._possible and begun and step not in self._builds and not self._kept.find(step, chapter):
+            self._builds[step] = Future()
+            self._wanted[step] = sanitized
+            self._builder.submit(self._build)
 
     def _build(self) -> None:
-        """Builds all that is wanted by now, in one go."""
-        wanted, self._wanted = self._wanted, []
-        if wanted:
-            self._errors |= build.build_alone(self._lesson, wanted)
+        """Builds all that is wanted by now in one go, but first those whose grading takes longest."""
+        wanted, self._wanted = self._wanted, {}
+        slow = [step for step, sanitized in wanted.items() if sanitized]
+        for steps in (slow, [step for step in wanted if step not in slow]):
+            if not steps:
+                continue
+            try:
+                errors = build.build_alone(self._lesson, steps, sanitized=steps is slow)
+            except BaseException as error:
+                for step in steps:
+                    self._builds[step].set_exception(error)
+                continue
+            for step in steps:
+                self._builds[step].set_result(errors.get(step.number))
 
     def _untouched(self, step: Step) -> bool:
         mine, pristine = self._mine.get(step.number), self._handed_out.get(step.number)
@@ -110,13 +116,15 @@ class Isolation:
         with ProcessPoolExecutor(workers, context, _end_with_the_grader) as pool:
             try:
                 progress("building each step by itself")
-                self._building.result()
-                errors = self._errors
-                verdicts = {step: Verdict(error=errors[step.number]) for step in steps if step.number in errors}
+                steps_of = {self._builds[step]: step for step in steps}
+                verdicts, graded = {}, {}
+                for built in as_completed(steps_of):
+                    step, error = steps_of[built], built.result()
+                    if error:
+                        verdicts[step] = Verdict(error=error)
+                    else:
+                        graded[step] = pool.submit(self._grade, self._lesson, step)
                 progress("grading each step by itself")
-                graded = {
-                    step: pool.submit(self._grade, self._lesson, step) for step in steps if step not in verdicts
-                }
                 return verdicts | {step: Verdict(tuple(f.result())) for step, f in graded.items()}
             except BrokenProcessPool as error:
                 raise GraderTrouble("a process that graded a step by itself was ended") from error
