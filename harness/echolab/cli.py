@@ -1,5 +1,6 @@
 """The verbs of harness/lab. No logic: each reads its options, calls one function, sets the exit code."""
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn, Optional
@@ -341,4 +342,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows ASCII only shows "?" for what it cannot, instead of ending us.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    app(prog_name="lab")
+    try:
+        app(prog_name="lab")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Who interrupts does not wait for builds that go on beside us: they end with us.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise

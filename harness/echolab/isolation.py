@@ -4,7 +4,6 @@ What failed in the student's whole server, or could not be tried there, is tried
 finished chapters around it, and the better of the two counts.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -12,6 +11,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing.connection import wait
+from threading import Thread
 
 from echolab import build, stubs
 from echolab.course import Lesson, Step
@@ -19,8 +20,6 @@ from echolab.regions import scan
 from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
 from echolab.verdict import GraderTrouble
 from echolab.verdicts import KeptVerdicts, Verdict
-
-_PR_SET_PDEATHSIG = 1  # man 2 prctl
 
 # Grades the server build.alone(lesson, step) by the checks of that step.
 Grader = Callable[[Lesson, Step], list[CheckResult]]
@@ -136,8 +135,15 @@ class Isolation:
 
 def _end_with_the_grader() -> None:
     """In a worker: Ctrl-C is the grader's to handle; and when that is gone, so is this."""
+
+    def watch() -> None:
+        grader = multiprocessing.parent_process()
+        assert grader
+        wait([grader.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
     signal.signal(signal.SIGINT, lambda *_: None)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    Thread(target=watch, daemon=True).start()
 
 
 def _merge(result: StepResult, verdict: Verdict) -> StepResult | None:

@@ -5,7 +5,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from echolab.course import Lesson, Step
+from echolab.course import Lesson, Step, lessons
 from echolab.report import CheckResult, Report, Status, StepResult
 from echolab.report.terminal import check_rows, in_whole, mark
 
@@ -75,19 +75,12 @@ class Screen:
         notes = self.report.notes if self.report else []
         parts: list[RenderableType] = [Text(f"{note}\n", "yellow") for note in notes]
         result = self._result(self.focus)
+        if self.report and not self.doing and (not result or result.passed):
+            if result:
+                parts.append(Text(f"{result.id} {result.title}: done", "bold green"))
+            return Group(*parts, Text(""), *self._what_next(), Text(""))
         if not self.focus or not result:
             return Group(*parts)
-        if result.passed and not self.doing:
-            done = Text(f"{result.id} {result.title}: done", "bold green")
-            follow = self._next()
-            parts += [done, Text("")] if follow else [done]
-            if follow:
-                parts += [Text(f"Next: {follow.id} {follow.title}", "bold"), _indented(follow.goal)]
-                where = self.lesson.where(follow)
-                parts += [_indented(f"{where[0]}:{where[1]}", "cyan")] if where else []
-            elif self.report and self.report.whole:
-                parts.append(Text("The lesson is finished.", "bold green"))
-            return Group(*parts, Text(""))
         parts += [Text(f"{result.id} {result.title}", "bold"), _indented(self.focus.goal, "italic")]
         explained = False
         untried = all(check.status is Status.BLOCKED for check in result.checks)
@@ -100,13 +93,25 @@ class Screen:
             why = f": could not be tried: {check.observed}" if check.status is Status.BLOCKED else ""
             parts.append(Text.assemble("  ", mark(check.status, console), f" {check.title}{why}"))
             if check.status in (Status.FAIL, Status.ERROR) and not explained:
-                parts.append(check_rows(check, 6))
+                parts.append(check_rows(check, 6, about=False))
                 explained = True
         passed = sum(check.status is Status.PASS for check in result.checks)
         if passed:
             count = f" {passed} of {len(result.checks)} checks pass"
             parts.append(Text.assemble("  ", mark(Status.PASS, console), count))
         return Group(*parts, _indented(f"read  {self.focus.docs}", "cyan"), Text(""))
+
+    def _what_next(self) -> list[RenderableType]:
+        """The step to go on with; after the last, the next lesson."""
+        if follow := self._next():
+            where = self.lesson.where(follow)
+            place = [_indented(f"{where[0]}:{where[1]}", "cyan")] if where else []
+            return [Text(f"Next: {follow.id} {follow.title}", "bold"), _indented(follow.goal), *place]
+        if not self.report or not self.report.whole:
+            return []
+        after = next((other for other in lessons() if other.number > self.lesson.number), None)
+        follow_up = [Text(f"Next: lessons/{after.slug}/README.md", "bold")] if after else []
+        return [Text("The lesson is finished.", "bold green"), *follow_up]
 
     def _result(self, step: Step | None) -> StepResult | None:
         found = (r for r in (self.report.steps if self.report else []) if step and r.id == step.id)

@@ -121,10 +121,10 @@ def _write_check(check: CheckResult, console: Console, explain: bool) -> None:
         console.print(check_rows(check, 6))
 
 
-def check_rows(check: CheckResult, indent: int) -> RenderableType:
+def check_rows(check: CheckResult, indent: int, about: bool = True) -> RenderableType:
     """What a check is about, what it expected and what it saw."""
     rows = {
-        "": check.about,
+        "": check.about if about else None,
         "expected": check.expected,
         "observed": check.observed,
         "cause": check.cause,
