@@ -240,13 +240,13 @@ class _View:
             self._screen.lesson, self._screen.report, self._screen.focus = lesson, None, None
         self._screen.focus = step or self._screen.focus
         self._screen.saved = time.strftime("%H:%M:%S")
-        self._screen.doing = "building"
+        self._screen.doing, self._screen.stale = "building", True
         self._draw()
 
     def hears(self, message: tuple[str, str | Report]) -> None:
         kind, content = message
         if isinstance(content, Report):
-            self._screen.report = content
+            self._screen.report, self._screen.stale = content, False
             self._screen.focus = self._screen.focus or (_worth_a_look(self._screen.lesson, content) if kind == "done" else None)
         else:
             self._screen.doing = content if kind == "doing" else f"not graded: {content}"

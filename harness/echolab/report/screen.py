@@ -20,6 +20,7 @@ class Screen:
         self.focus: Step | None = None
         self.report: Report | None = None
         self.doing: str | None = None  # while a grading runs
+        self.stale = False  # the report is about what was saved before
         self.saved = ""  # the time of day
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -60,18 +61,20 @@ class Screen:
         return Text(f"\nCtrl-C ends{stuck}", "dim")
 
     def _step_line(self, step: StepResult, console: Console) -> RenderableType:
-        pending = bool(self.doing) and any(_pending(check) for check in step.checks)
+        pending = self.stale or bool(self.doing) and any(_pending(check) for check in step.checks)
         sign = Text("…", "dim") if pending else mark(_status(step), console)
         line = Text.assemble(sign, f" {step.id} {step.title} ")
         if not pending:
             line.append(f"{step.score:g}/{step.points}", "green" if step.score == step.points else "red")
-        if step.note:
+        if step.note and not pending:
             line.append(f" · {step.note}", "dim")
         reason = None if pending else in_whole(step)
         return Group(line, Padding(reason, (0, 0, 0, 6))) if reason else line
 
     def _detail(self, console: Console) -> RenderableType:
         """The notes, and the step in focus: what it asks for, and its first failure in full."""
+        if self.stale:
+            return Group()
         notes = self.report.notes if self.report else []
         parts: list[RenderableType] = [Text(f"{note}\n", "yellow") for note in notes]
         result = self._result(self.focus)
