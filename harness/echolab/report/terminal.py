@@ -19,9 +19,11 @@ _MARKS = {
 
 def write_progress(lines: list[tuple[str, ...]], console: Console) -> None:
     """One line a lesson, in columns, and an empty one."""
-    table = Table.grid(padding=(0, 3))
+    table = Table.grid(padding=(0, 2))
+    for style in ("bold", "", "", ""):
+        table.add_column(style=style, no_wrap=True)
     for words in lines:
-        table.add_row(*(Text(word, "bold" if not position else "") for position, word in enumerate(words)))
+        table.add_row(*map(Text, words))
     console.print(table)
     console.print()
 
