@@ -20,6 +20,7 @@ from echolab.verdict import GraderTrouble
 
 FAILED, USAGE, TROUBLE, INTERRUPTED = 1, 2, 3, 130
 
+
 class _AsWritten(typer.core.TyperGroup):
     """Lists the verbs in the order in which they stand here: a student's first."""
 
@@ -83,10 +84,19 @@ def check(
         "and {threads} where they are given.",
     ),
     port: Optional[int] = typer.Option(
-        None, metavar="N", min=1, max=65535, show_default=False, help="The port that CMD uses, if it is fixed."
+        None,
+        metavar="N",
+        min=1,
+        max=65535,
+        show_default=False,
+        help="The port that CMD uses, if it is fixed.",
     ),
     json_file: Optional[Path] = typer.Option(
-        None, "--json", metavar="FILE", show_default=False, help="Write the report as JSON too; - for stdout."
+        None,
+        "--json",
+        metavar="FILE",
+        show_default=False,
+        help="Write the report as JSON too; - for stdout.",
     ),
     watch: bool = typer.Option(
         False, "--watch", help="Stay, and grade again on every save: the changed step first."
@@ -94,15 +104,17 @@ def check(
 ) -> None:
     """Build and grade your lessons.
 
-    A step that fails says what was expected, what was seen, why, and where to read on. One that is right but hidden
-    behind another has its points all the same.
+    A step that fails says what was expected, what was seen, why, and where to read on. One that
+    is right but hidden behind another has its points all the same.
     """
     to_stdout = json_file == Path("-")
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=False)
     try:
         targets = _targets(lesson, solutions, server, port)
         if watch and (server or json_file):
-            raise CommandError("--watch shows what it sees; it goes with a lesson or --solutions only")
+            raise CommandError(
+                "--watch shows what it sees; it goes with a lesson or --solutions only"
+            )
     except (course.UnknownLesson, CommandError) as error:
         _leave(USAGE, str(error))
     if watch:
@@ -110,7 +122,9 @@ def check(
     reports: list[Report] = []
     code = 0
     if not lesson:
-        terminal.write_progress([Progress.load().summary(found) for found in course.lessons()], console)
+        terminal.write_progress(
+            [Progress.load().summary(found) for found in course.lessons()], console
+        )
     try:
         for target, step in targets:
             with console.status("building", spinner="line") as status:
@@ -194,14 +208,20 @@ def _leave(code: int, message: str) -> NoReturn:
 
 
 _STEP = typer.Argument(
-    None, metavar="[STEP]", help="2.3; the one that comes next if it is left out.", autocompletion=_steps, show_default=False
+    None,
+    metavar="[STEP]",
+    help="2.3; the one that comes next if it is left out.",
+    autocompletion=_steps,
+    show_default=False,
 )
 
 
 def _chosen(text: str | None) -> tuple[course.Lesson, course.Step]:
     try:
-        lesson, step = course.find(text) if text else (None, Progress.load().current())
-        step = step or (lesson and Progress.load().next_step(lesson))
+        progress = Progress.load()
+        lesson, step = course.find(text) if text else (None, progress.current())
+        if lesson and not step:
+            step = progress.next_step(lesson)
     except course.UnknownLesson as error:
         _leave(USAGE, str(error))
     if not step:
@@ -225,7 +245,13 @@ def hint(
 
 @app.command()
 def unit(
-    what: str = typer.Argument(..., metavar="LESSON[.STEP]", show_default=False, help="2, or 2.3 for one step.", autocompletion=_lessons),
+    what: str = typer.Argument(
+        ...,
+        metavar="LESSON[.STEP]",
+        show_default=False,
+        help="2, or 2.3 for one step.",
+        autocompletion=_lessons,
+    ),
 ) -> None:
     """Run the unit tests of a lesson or step.
 
@@ -258,7 +284,9 @@ def show(
     if not yes and not _agreed(f"Show the solution of step {chosen.id}, {chosen.title}?"):
         _leave(0, f"not shown; harness/lab hint {chosen.id} gives less away")
     try:
-        terminal.write_code(*guide.difference(lesson, chosen) if diff else guide.chapter(lesson, chosen), console)
+        terminal.write_code(
+            *guide.difference(lesson, chosen) if diff else guide.chapter(lesson, chosen), console
+        )
     except (guide.NotHere, RegionError) as error:
         _leave(TROUBLE if isinstance(error, guide.NotHere) else FAILED, str(error))
 
@@ -279,7 +307,11 @@ def _agreed(question: str) -> bool:
 @app.command()
 def reset(
     what: str = typer.Argument(
-        ..., metavar="LESSON[.STEP]", show_default=False, help="2.3 for one chapter, 2 for the whole file.", autocompletion=_lessons
+        ...,
+        metavar="LESSON[.STEP]",
+        show_default=False,
+        help="2.3 for one chapter, 2 for the whole file.",
+        autocompletion=_lessons,
     ),
 ) -> None:
     """Put a chapter, or a file, back as it was.
@@ -294,7 +326,10 @@ def reset(
     try:
         kept = stubs.put_back(lesson, step)
     except RegionError as error:
-        _leave(FAILED, f"{error}; harness/lab reset {lesson.number} puts the whole file back, and keeps a copy")
+        _leave(
+            FAILED,
+            f"{error}; harness/lab reset {lesson.number} puts the whole file back, and keeps a copy",
+        )
     except stubs.NoStub as error:
         _leave(TROUBLE, str(error))
     except OSError as error:
@@ -306,7 +341,12 @@ def reset(
 
 @app.command()
 def completion(
-    shell: str = typer.Argument(..., metavar="bash|zsh|fish", show_default=False, autocompletion=lambda: ["bash", "zsh", "fish"]),
+    shell: str = typer.Argument(
+        ...,
+        metavar="bash|zsh|fish",
+        show_default=False,
+        autocompletion=lambda: ["bash", "zsh", "fish"],
+    ),
 ) -> None:
     """Have the Tab key complete lessons and steps.
 

@@ -16,7 +16,10 @@ def hints(step: Step, everything: bool) -> list[str]:
     progress = Progress.load()
     if everything:
         progress.hints[step.id] = len(step.hints)
-        shown = [f"Hint {number} of {len(step.hints)}: {hint}" for number, hint in enumerate(step.hints, 1)]
+        shown = [
+            f"Hint {number} of {len(step.hints)}: {hint}"
+            for number, hint in enumerate(step.hints, 1)
+        ]
     else:
         hint = progress.next_hint(step)
         shown = [f"Hint {progress.hints[step.id]} of {len(step.hints)}: {hint}"] if hint else []
@@ -32,8 +35,8 @@ def chapter(lesson: Lesson, step: Step) -> tuple[str, str]:
 def difference(lesson: Lesson, step: Step) -> tuple[str, str]:
     """A unified diff from the student's chapter to the solution's. Raises NotHere, RegionError."""
     mine, finished = (_chapter(lesson, step, solutions) for solutions in (False, True))
-    names = [str(lesson.source(solutions).relative_to(ROOT)) for solutions in (False, True)]
-    return "\n".join(unified_diff(mine, finished, *names, lineterm="", n=100)), "diff"
+    before, after = (str(lesson.source(solutions).relative_to(ROOT)) for solutions in (False, True))
+    return "\n".join(unified_diff(mine, finished, before, after, lineterm="", n=100)), "diff"
 
 
 def _chapter(lesson: Lesson, step: Step, solutions: bool) -> list[str]:
@@ -43,5 +46,7 @@ def _chapter(lesson: Lesson, step: Step, solutions: bool) -> list[str]:
     except OSError as error:
         raise NotHere(f"{source.relative_to(ROOT)} is not here: {error.strerror}") from error
     if not region:
-        raise RegionError(f"{source.relative_to(ROOT)}: the #region markers of step {step.number} are missing")
+        raise RegionError(
+            f"{source.relative_to(ROOT)}: the #region markers of step {step.number} are missing"
+        )
     return list(region.lines)

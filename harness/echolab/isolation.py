@@ -46,8 +46,9 @@ class Isolation:
     def expect(self, step: Step, sanitized: bool) -> None:
         """Begins to build what isolate() needs for this step."""
         chapter = self._mine.get(step.number)
-        begun = chapter and not self._untouched(step)
-        if self._possible and begun and step not in self._builds and not self._kept.find(step, chapter):
+        if not chapter or not self._possible or step in self._builds or self._untouched(step):
+            return
+        if not self._kept.find(step, chapter):
             self._builds[step] = Future()
             self._wanted[step] = sanitized
             self._builder.submit(self._build)
@@ -92,18 +93,25 @@ class Isolation:
             else:
                 chosen[step] = result
         if chosen and not self._possible:
-            report.notes.append("Steps are not graded by themselves as well: the solutions are not here.")
+            report.notes.append(
+                "Steps are not graded by themselves as well: the solutions are not here."
+            )
             return
-        verdicts = {step: self._kept.find(step, self._mine[step.number]) for step in chosen}
-        unknown = [step for step, verdict in verdicts.items() if not verdict]
+        known = {step: self._kept.find(step, self._mine[step.number]) for step in chosen}
+        verdicts = {step: verdict for step, verdict in known.items() if verdict}
+        unknown = [step for step in chosen if step not in verdicts]
         unknown.sort(key=lambda step: step.number not in sanitized)
         for step in unknown:
             self.expect(step, step.number in sanitized)
-        for step, verdict in self._find_out(unknown, progress).items():
-            self._kept.keep(step, self._mine[step.number], verdict)
-            verdicts[step] = verdict
-        right = [_merge(result, verdict) for step, result in chosen.items() if (verdict := verdicts[step])]
-        _say_what_holds_up(report, [result for result in right if result])
+        found = self._find_out(unknown, progress)
+        now = scan(self._lesson.source())[0]
+        for step, verdict in found.items():
+            chapter = self._mine[step.number]
+            if now.get(step.number) == chapter:  # else it was saved while it was built
+                self._kept.keep(step, chapter, verdict)
+        verdicts |= found
+        right = [merged for step in chosen if (merged := _merge(chosen[step], verdicts[step]))]
+        _say_what_holds_up(report, right)
 
     def _find_out(self, steps: list[Step], progress: Progress) -> dict[Step, Verdict]:
         """Grades all `steps`, side by side."""

@@ -57,10 +57,10 @@ def untouched(lesson: Lesson) -> bool:
 
 
 def put_back(lesson: Lesson, step: Step | None) -> Path | None:
-    """Makes the chapter of `step`, or the whole file, what it was; returns where the file before is kept.
+    """Makes the chapter of `step`, or the whole file, what it was; returns where the old one is.
 
-    That is beside it, as `cp --backup=numbered` names it; None if there was none, or nothing to change. Raises NoStub,
-    OSError, and RegionError if the chapter's markers are missing.
+    That is beside it, as `cp --backup=numbered` names it; None if there was no file, or nothing to
+    change. Raises NoStub, OSError, and RegionError if the chapter's markers are missing.
     """
     source = lesson.source()
     before, new = _read(source), text(lesson)
@@ -68,14 +68,15 @@ def put_back(lesson: Lesson, step: Step | None) -> Path | None:
         mine, pristine = scan(source)[0], scan(source, new)[0][step.number]
         if step.number not in mine:
             raise RegionError(f"the #region markers of step {step.id} are missing")
-        region, lines = mine[step.number], source.read_text(encoding="utf-8", errors="replace").splitlines()
-        first = region.first_line - 1
-        lines[first : first + len(region.lines)] = pristine.lines
+        lines = before.decode(errors="surrogateescape").splitlines()
+        first = mine[step.number].first_line - 1
+        lines[first : first + len(mine[step.number].lines)] = pristine.lines
         new = "\n".join(lines) + "\n"
-    if before == new.encode():
+    after = new.encode(errors="surrogateescape")
+    if before == after:
         return None
     kept = _backup(source, before) if before is not None else None
-    source.write_text(new, encoding="utf-8")
+    source.write_bytes(after)
     return kept
 
 
@@ -92,9 +93,9 @@ def _backup(source: Path, data: bytes) -> Path:
 
 
 def _sum(lesson: Lesson) -> str:
-    name = str(lesson.source().relative_to(ROOT))
-    known = dict(reversed(line.split()) for line in SUMS.read_text(encoding="utf-8").splitlines())
-    return known[name]
+    sums = (_read(SUMS) or b"").decode().splitlines()
+    known = {name: total for total, name in map(str.split, sums)}
+    return known.get(str(lesson.source().relative_to(ROOT)), "")
 
 
 def _matching(data: bytes | None, wanted: str) -> bytes | None:
@@ -130,7 +131,11 @@ def _git(*arguments: str) -> bytes:
     command = ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", *arguments]
     try:
         done = subprocess.run(
-            command, env=os.environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            command,
+            env=os.environ | {"LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
     except OSError:
         return b""

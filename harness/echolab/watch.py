@@ -222,7 +222,11 @@ class _View:
 
     def __init__(self, screen: Screen, console: Console) -> None:
         self._screen, self._console = screen, console
-        self._live = Live(screen, console=console, screen=True, auto_refresh=False) if console.is_terminal else None
+        self._live = (
+            Live(screen, console=console, screen=True, auto_refresh=False)
+            if console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> None:
         if self._live:
@@ -247,7 +251,9 @@ class _View:
         kind, content = message
         if isinstance(content, Report):
             self._screen.report, self._screen.stale = content, False
-            self._screen.focus = self._screen.focus or (_worth_a_look(self._screen.lesson, content) if kind == "done" else None)
+            self._screen.focus = self._screen.focus or (
+                _worth_a_look(self._screen.lesson, content) if kind == "done" else None
+            )
         else:
             self._screen.doing = content if kind == "doing" else f"not graded: {content}"
         if kind == "done" and isinstance(content, Report):

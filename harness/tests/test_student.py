@@ -36,7 +36,12 @@ class Student:
         return subprocess.Popen(
             [sys.executable, "-m", "echolab", *arguments],
             env=os.environ
-            | {"PYTHONPATH": str(self.root / "harness"), "COLUMNS": "120", "LINES": "40", "TERM": "xterm"},
+            | {
+                "PYTHONPATH": str(self.root / "harness"),
+                "COLUMNS": "120",
+                "LINES": "40",
+                "TERM": "xterm",
+            },
             cwd=self.root,
             text=True,
             start_new_session=True,
@@ -53,7 +58,10 @@ class Student:
         done = self.lab("check", what, "--json", "-")
         assert done.returncode in (0, 1), done.stderr
         report = json.loads(done.stdout)
-        return {step["id"]: step for step in report["steps"]} | {"score": report["score"], "said": done.stderr}
+        return {step["id"]: step for step in report["steps"]} | {
+            "score": report["score"],
+            "said": done.stderr,
+        }
 
     @property
     def source(self) -> Path:
@@ -114,7 +122,9 @@ def test_what_is_known_of_a_chapter_is_not_found_out_again(student: Student) -> 
     student.edits(2, lambda chapter: ends_at_once("// Later.\n" + chapter), student.finished)
     student.edits(6, lambda chapter: chapter + "// Done.\n")
     assert student.check()["score"] == 100 - student.lesson.step(2).points
-    after = {path: path.stat().st_mtime_ns for path in (student.root / "build" / "verdicts").iterdir()}
+    after = {
+        path: path.stat().st_mtime_ns for path in (student.root / "build" / "verdicts").iterdir()
+    }
     assert known.items() <= after.items() and len(after) == len(known) + 2
     assert binary.stat().st_mtime_ns == built
 
@@ -125,7 +135,10 @@ def test_a_chapter_that_does_not_compile_costs_only_itself(student: Student) -> 
     assert steps["score"] == 100 - student.lesson.step(3).points
     assert steps["1.3"]["note"] == "does not compile by itself"
     assert all(check["status"] == "blocked" for check in steps["1.3"]["checks"])
-    assert re.search(r"lessons/1-single-process/server.cpp:\d+:13: error: ", steps["1.3"]["checks"][0]["observed"])
+    assert re.search(
+        r"lessons/1-single-process/server.cpp:\d+:13: error: ",
+        steps["1.3"]["checks"][0]["observed"],
+    )
     assert steps["1.4"]["note"] == "right by itself; held up by step 1.3"
 
 
@@ -138,8 +151,12 @@ def test_markers_that_were_removed_cost_only_their_step(student: Student) -> Non
 
 
 def test_headers_that_a_chapter_needs_are_taken_with_it(student: Student) -> None:
-    student.edits(2, ends_at_once, '#include <numbers>\n' + student.finished)
-    student.edits(4, lambda chapter: "static const double two = 2 * std::numbers::pi / std::numbers::pi;\n" + chapter)
+    student.edits(2, ends_at_once, "#include <numbers>\n" + student.finished)
+    student.edits(
+        4,
+        lambda chapter: "static const double two = 2 * std::numbers::pi / std::numbers::pi;\n"
+        + chapter,
+    )
     assert student.check()["1.4"]["score"] == student.lesson.step(4).points
 
 
@@ -163,7 +180,9 @@ def grades_a_step(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_it_is_stopped_while_steps_are_graded(student: Student, number: int) -> None:
+def test_nothing_is_left_when_it_is_stopped_while_steps_are_graded(
+    student: Student, number: int
+) -> None:
     student.edits(2, lambda chapter: f"// {number}\n" + ends_at_once(chapter), student.finished)
     shutil.rmtree(student.root / "build" / "verdicts", ignore_errors=True)
     checking = student.starts("check", "1")
@@ -197,16 +216,22 @@ def test_without_the_solutions_the_whole_server_is_graded(monkeypatch: pytest.Mo
     monkeypatch.setattr(stubs, "chapters", lambda lesson: {})
     here = course.Lesson.source
     monkeypatch.setattr(
-        course.Lesson, "source", lambda lesson, solutions=False: Path("/nowhere") if solutions else here(lesson)
+        course.Lesson,
+        "source",
+        lambda lesson, solutions=False: Path("/nowhere") if solutions else here(lesson),
     )
     Isolation(lesson, lambda lesson, step: []).isolate(report, lambda text: None)
     assert report.score == 0 and not step.isolated
-    assert report.notes == ["Steps are not graded by themselves as well: the solutions are not here."]
+    assert report.notes == [
+        "Steps are not graded by themselves as well: the solutions are not here."
+    ]
 
 
 def test_hints_come_one_by_one_and_are_remembered(student: Student) -> None:
     step = student.lesson.step(4)
-    shown = [" ".join(student.lab("hint", "1.4").stdout.split()) for _ in range(len(step.hints) + 1)]
+    shown = [
+        " ".join(student.lab("hint", "1.4").stdout.split()) for _ in range(len(step.hints) + 1)
+    ]
     for number, hint in enumerate(step.hints, 1):
         assert f"Hint {number} of {len(step.hints)}: {' '.join(hint.split())}" in shown[number - 1]
     assert "Hint" not in shown[-1] and "harness/lab show 1.4" in shown[-1]
@@ -225,7 +250,9 @@ def test_the_solutions_chapter_is_shown_after_a_question_only(student: Student) 
 
 
 @pytest.mark.parametrize(("what", "left"), [("1.2", "mine too"), ("1", "")])
-def test_a_reset_puts_back_what_was_handed_out_and_keeps_a_copy(student: Student, what: str, left: str) -> None:
+def test_a_reset_puts_back_what_was_handed_out_and_keeps_a_copy(
+    student: Student, what: str, left: str
+) -> None:
     pristine = student.source.read_text(encoding="utf-8")
     student.edits(2, lambda chapter: "// mine\n" + chapter)
     student.edits(3, lambda chapter: "// mine too\n" + chapter)
@@ -235,7 +262,11 @@ def test_a_reset_puts_back_what_was_handed_out_and_keeps_a_copy(student: Student
     copy = student.root / done.stdout.split()[-1]
     assert copy.read_text(encoding="utf-8") == mine
     after = student.source.read_text(encoding="utf-8")
-    assert after == pristine.replace("// #region step-3\n", "// #region step-3\n// mine too\n") if left else pristine
+    assert (
+        after == pristine.replace("// #region step-3\n", "// #region step-3\n// mine too\n")
+        if left
+        else pristine
+    )
     copy.unlink()
 
 
@@ -249,7 +280,9 @@ def test_the_unit_tests_of_one_step_run_without_a_server(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lesson = course.lessons()[0]
-    finished = build.server(lesson, solutions=True)  # its tests have been built: the lesson's take long
+    finished = build.server(
+        lesson, solutions=True
+    )  # its tests have been built: the lesson's take long
     monkeypatch.setattr(build, "server", lambda lesson: finished)
     assert build.unit(lesson, lesson.step(2)) == 0
     assert "All tests passed" in capfd.readouterr().out
@@ -260,7 +293,17 @@ def test_what_was_handed_out_is_found_in_git(student: Student, tmp_path: Path) -
     root = tmp_path / "clone"
     shutil.copytree(student.root, root, ignore=shutil.ignore_patterns("build"))
     someone = Student(root)
-    git = ["git", "-C", str(root), "-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    git = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "handed out"]):
         subprocess.run([*git, *command], check=True)
     someone.writes("// all mine\n")
@@ -292,7 +335,12 @@ def test_tab_completes_lessons_and_steps(student: Student) -> None:
     assert script.returncode == 0
     words = "COMP_WORDS=(harness/lab check 1.); COMP_CWORD=2; _lab_completion harness/lab; echo ${COMPREPLY[*]}"
     done = subprocess.run(
-        ["bash", "-c", script.stdout + words], cwd=student.root, capture_output=True, text=True, timeout=60, check=True
+        ["bash", "-c", script.stdout + words],
+        cwd=student.root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert done.stdout.split() == [step.id for step in student.lesson.steps]
 
@@ -302,7 +350,9 @@ class Watching:
 
     def __init__(self, student: Student) -> None:
         self._terminal, theirs = pty.openpty()
-        self.process = student.starts("check", "1", "--watch", stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = student.starts(
+            "check", "1", "--watch", stdin=theirs, stdout=theirs, stderr=theirs
+        )
         os.close(theirs)
 
     def until(self, pattern: str) -> str:
@@ -312,7 +362,11 @@ class Watching:
             ready, _, _ = select.select([self._terminal], [], [], 120)
             assert ready, shown
             try:
-                shown += re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", os.read(self._terminal, 65536).decode("utf-8", "ignore"))
+                shown += re.sub(
+                    r"\x1b\[[\d;?]*[A-Za-z]",
+                    "",
+                    os.read(self._terminal, 65536).decode("utf-8", "ignore"),
+                )
             except OSError:  # its end
                 assert re.search(pattern, shown), shown
         return shown
@@ -332,7 +386,9 @@ def watching(student: Student) -> Iterator[Watching]:
     watching.process.wait()
 
 
-def test_a_watch_grades_what_is_saved_and_leaves_nothing_behind(student: Student, watching: Watching) -> None:
+def test_a_watch_grades_what_is_saved_and_leaves_nothing_behind(
+    student: Student, watching: Watching
+) -> None:
     watching.until(r"graded in")
     # As editors save: a new file is renamed to the old one.
     new = student.source.with_suffix(".new")

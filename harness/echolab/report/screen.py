@@ -26,8 +26,15 @@ class Screen:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = (options.height or console.height) - 1
         head, foot = self._head(), self._foot()
-        steps = Group(*(self._step_line(step, console) for step in self.report.steps)) if self.report else Group()
-        taken = sum(len(console.render_lines(part, options.update(height=None))) for part in (head, steps, foot))
+        steps = (
+            Group(*(self._step_line(step, console) for step in self.report.steps))
+            if self.report
+            else Group()
+        )
+        taken = sum(
+            len(console.render_lines(part, options.update(height=None)))
+            for part in (head, steps, foot)
+        )
         detail = console.render_lines(self._detail(console), options.update(height=None))
         room = max(_LEAST_DETAIL, height - taken)
         if len(detail) > room:
@@ -48,7 +55,10 @@ class Screen:
         points = Text()
         if self.report and not self.doing:
             full = self.report.score == self.report.max_score and self.report.whole
-            points = Text(f"{self.report.score:g} of {self.report.max_score} points", "bold green" if full else "bold red")
+            points = Text(
+                f"{self.report.score:g} of {self.report.max_score} points",
+                "bold green" if full else "bold red",
+            )
         line.add_row(title, points)
         saved = f"saved {self.saved} · " if self.saved else ""
         state = self.doing or (f"graded in {self.report.seconds:.1f} s" if self.report else "")
@@ -65,7 +75,9 @@ class Screen:
         sign = Text("…", "dim") if pending else mark(_status(step), console)
         line = Text.assemble(sign, f" {step.id} {step.title} ")
         if not pending:
-            line.append(f"{step.score:g}/{step.points}", "green" if step.score == step.points else "red")
+            line.append(
+                f"{step.score:g}/{step.points}", "green" if step.score == step.points else "red"
+            )
         if step.note and not pending:
             line.append(f" · {step.note}", "dim")
         reason = None if pending else in_whole(step)
@@ -91,9 +103,15 @@ class Screen:
             if check.status is Status.PASS or _pending(check):
                 continue
             if untried:
-                parts.append(Text.assemble("  ", mark(check.status, console), f" could not be tried: {check.observed}"))
+                parts.append(
+                    Text.assemble(
+                        "  ", mark(check.status, console), f" could not be tried: {check.observed}"
+                    )
+                )
                 break
-            why = f": could not be tried: {check.observed}" if check.status is Status.BLOCKED else ""
+            why = (
+                f": could not be tried: {check.observed}" if check.status is Status.BLOCKED else ""
+            )
             parts.append(Text.assemble("  ", mark(check.status, console), f" {check.title}{why}"))
             if check.status in (Status.FAIL, Status.ERROR) and not explained:
                 parts.append(check_rows(check, 6, about=False))
@@ -109,7 +127,11 @@ class Screen:
         if follow := self._next():
             where = self.lesson.where(follow)
             place = [_indented(f"{where[0]}:{where[1]}", "cyan")] if where else []
-            return [Text(f"Next: {follow.id} {follow.title}", "bold"), _indented(follow.goal), *place]
+            return [
+                Text(f"Next: {follow.id} {follow.title}", "bold"),
+                _indented(follow.goal),
+                *place,
+            ]
         if not self.report or not self.report.whole:
             return []
         after = next((other for other in lessons() if other.number > self.lesson.number), None)
@@ -122,7 +144,9 @@ class Screen:
 
     def _next(self) -> Step | None:
         """The first step that is not done."""
-        return next((step for step in self.lesson.steps if (r := self._result(step)) and not r.passed), None)
+        return next(
+            (step for step in self.lesson.steps if (r := self._result(step)) and not r.passed), None
+        )
 
 
 def _pending(check: CheckResult) -> bool:
@@ -131,7 +155,10 @@ def _pending(check: CheckResult) -> bool:
 
 def _status(step: StepResult) -> Status:
     found = {check.status for check in step.checks}
-    return next((status for status in (Status.ERROR, Status.FAIL, Status.BLOCKED) if status in found), Status.PASS)
+    return next(
+        (status for status in (Status.ERROR, Status.FAIL, Status.BLOCKED) if status in found),
+        Status.PASS,
+    )
 
 
 def _indented(text: str, style: str = "") -> Padding:

@@ -1,5 +1,7 @@
 """A Report for the person in front of the terminal."""
 
+from collections.abc import Mapping
+
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.syntax import Syntax
@@ -28,10 +30,16 @@ def write_progress(lines: list[tuple[str, ...]], console: Console) -> None:
     console.print()
 
 
-def write_hints(step: Step, hints: list[str], where: tuple[str, int] | None, console: Console) -> None:
+def write_hints(
+    step: Step, hints: list[str], where: tuple[str, int] | None, console: Console
+) -> None:
     """The hints that are to be shown now, and what to do next."""
-    console.print(Text(f"Step {step.id}, {step.title}", "bold"), f"· {where[0]}:{where[1]}" if where else "")
-    for text in hints or [f"All {len(step.hints)} hints were shown before: harness/lab hint {step.id} --all"]:
+    console.print(
+        Text(f"Step {step.id}, {step.title}", "bold"), f"· {where[0]}:{where[1]}" if where else ""
+    )
+    for text in hints or [
+        f"All {len(step.hints)} hints were shown before: harness/lab hint {step.id} --all"
+    ]:
         console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     rows = {"read": step.docs}
     if not hints or hints[-1].startswith(f"Hint {len(step.hints)} "):
@@ -42,7 +50,9 @@ def write_hints(step: Step, hints: list[str], where: tuple[str, int] | None, con
 def write_code(text: str, language: str, console: Console) -> None:
     """Source code, in colours where they are wanted and unchanged elsewhere."""
     if console.is_terminal:
-        console.print(Syntax(text, language, theme="ansi_dark", background_color="default", word_wrap=True))
+        console.print(
+            Syntax(text, language, theme="ansi_dark", background_color="default", word_wrap=True)
+        )
     else:
         print(text)
 
@@ -146,7 +156,7 @@ def _place(check: CheckResult) -> str | None:
     return f"{check.where.file}:{check.where.line}" if check.where else None
 
 
-def _rows(rows: dict[str, str | None], indent: int) -> RenderableType:
+def _rows(rows: Mapping[str, str | None], indent: int) -> RenderableType:
     parts: list[RenderableType] = []
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=8)
@@ -170,7 +180,13 @@ def _write_end(report: Report, explained: StepResult | None, console: Console) -
     line.append(f" ({report.seconds:.1f} s)", "dim")
     console.print(line)
     if explained:
-        begun = [s.id for s in report.steps if s is not explained and _failed(s) and s.note != NOT_BEGUN]
+        begun = [
+            s.id for s in report.steps if s is not explained and _failed(s) and s.note != NOT_BEGUN
+        ]
         more = f" To read more of another: harness/lab check {begun[0]}" if begun else ""
-        hint = f" Stuck: harness/lab hint {explained.id}." if report.server.startswith("lessons/") else ""
+        hint = (
+            f" Stuck: harness/lab hint {explained.id}."
+            if report.server.startswith("lessons/")
+            else ""
+        )
         console.print(f"Begin with step {explained.id}.{hint}{more}", soft_wrap=True)
