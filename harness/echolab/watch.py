@@ -7,12 +7,11 @@ while it grades ends it and all that it has started, and another process grades 
 import ctypes
 import multiprocessing
 import os
-import queue
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -42,18 +41,18 @@ def watch(lesson: Lesson | None, solutions: bool, console: Console) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     saves = _Saves({found.source(solutions): found for found in watched})
     grader = _Grader(solutions)
-    view = _View(Screen(first), console)
+    view = _View(Screen(first), console, remembers=not solutions)
     try:
         with view:
             saves.watch()
             grader.begin(first, None)
-            view.begins(first, None)
+            view.begins(first, None, "")
             while True:
                 ready = wait([saves, grader])
                 if saves in ready and (saved := saves.next()):
                     found, step = saved
                     grader.begin(found, step)
-                    view.begins(found, step)
+                    view.begins(found, step, time.strftime("%H:%M:%S"))
                 elif grader in ready:
                     view.hears(grader.message())
     finally:
@@ -88,10 +87,8 @@ class _Saves(FileSystemEventHandler):
         """Runs in the observer's thread."""
         touched = {event.src_path, getattr(event, "dest_path", None)}
         if touched & {str(path) for path in self._files}:
-            try:
+            with suppress(BlockingIOError):  # it is full, and so readable as it is
                 os.write(self._writer, b".")
-            except BlockingIOError:
-                pass  # it is readable as it is
 
     def next(self) -> tuple[Lesson, Step | None] | None:
         """The lesson whose text is another than before, and the first step that is; else None."""
@@ -109,11 +106,9 @@ class _Saves(FileSystemEventHandler):
         return None
 
     def _drain(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         if self._observer.is_alive():
@@ -175,21 +170,20 @@ class _Grader:
 
     def end(self) -> None:
         """Ends the process and returns when nothing that it has started is left."""
+        started: dict[int, int] = {}  # by process id, a descriptor that tells of its end
         try:
-            started = psutil.Process(self._process.pid).children(recursive=True)
-            ends = [os.pidfd_open(process.pid) for process in started]
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            started, ends = [], []
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                with suppress(ProcessLookupError):
+                    started[process.pid] = os.pidfd_open(process.pid)
+        except psutil.NoSuchProcess:
+            pass
         self._process.kill()
         self._process.join()
-        for end in ends:
+        for pid, end in started.items():
             select.select([end], [], [])
             os.close(end)
-        for process in started:  # they are ours now
-            try:
-                os.waitpid(process.pid, os.WNOHANG)
-            except ChildProcessError:
-                pass
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # it is ours now
         self._channel.close()
 
 
@@ -220,8 +214,8 @@ def _serve(channel: Connection, solutions: bool) -> None:
 class _View:
     """Shows what is known: on a terminal, one screen that changes; elsewhere, a report after each grading."""
 
-    def __init__(self, screen: Screen, console: Console) -> None:
-        self._screen, self._console = screen, console
+    def __init__(self, screen: Screen, console: Console, remembers: bool) -> None:
+        self._screen, self._console, self._remembers = screen, console, remembers
         self._live = (
             Live(screen, console=console, screen=True, auto_refresh=False)
             if console.is_terminal
@@ -237,13 +231,14 @@ class _View:
         if self._live:
             signal.signal(signal.SIGWINCH, signal.SIG_DFL)
             self._live.stop()
-            terminal.write_progress([Progress.load().summary(self._screen.lesson)], self._console)
+            if self._remembers:
+                terminal.write_progress([Progress.load().summary(self._screen.lesson)], self._console)
 
-    def begins(self, lesson: Lesson, step: Step | None) -> None:
+    def begins(self, lesson: Lesson, step: Step | None, saved: str) -> None:
         if lesson != self._screen.lesson:
             self._screen.lesson, self._screen.report, self._screen.focus = lesson, None, None
         self._screen.focus = step or self._screen.focus
-        self._screen.saved = time.strftime("%H:%M:%S")
+        self._screen.saved = saved
         self._screen.doing, self._screen.stale = "building", True
         self._draw()
 
@@ -258,7 +253,8 @@ class _View:
             self._screen.doing = content if kind == "doing" else f"not graded: {content}"
         if kind == "done" and isinstance(content, Report):
             self._screen.doing = None
-            remember(self._screen.lesson, content)
+            if self._remembers:
+                remember(self._screen.lesson, content)
             if not self._live:
                 terminal.write(content, self._console)
                 sys.stdout.flush()

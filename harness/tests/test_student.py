@@ -413,7 +413,7 @@ def test_a_watch_grades_what_is_saved_and_leaves_nothing_behind(
 def test_a_watch_that_is_killed_leaves_nothing_behind(student: Student, watching: Watching) -> None:
     watching.until(r"listens where it was told to|graded in")
     student.writes(student.finished)
-    watching.until(r"seen|saved")
+    watching.until(r"saved")
     below = psutil.Process(watching.process.pid).children(recursive=True)
     watching.process.kill()
     assert not psutil.wait_procs(below, timeout=60)[1]
