@@ -10,13 +10,14 @@ import signal
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import wait
 from threading import Thread
 
 from echolab import build, stubs
 from echolab.course import Lesson, Step
-from echolab.regions import scan
+from echolab.regions import Region, scan
 from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
 from echolab.verdict import GraderTrouble
 from echolab.verdicts import KeptVerdicts, Verdict
@@ -34,7 +35,7 @@ class Isolation:
 
     def __init__(self, lesson: Lesson, grade: Grader) -> None:
         self._lesson, self._grade = lesson, grade
-        self._mine = scan(lesson.source())[0] if lesson.source().exists() else {}
+        self._mine = self._chapters()
         self._handed_out = stubs.chapters(lesson)
         self._possible = lesson.source(solutions=True).exists()
         self._kept = KeptVerdicts(lesson)
@@ -42,6 +43,12 @@ class Isolation:
         self._builds: dict[Step, Future[str | None]] = {}
         self._wanted: dict[Step, bool] = {}
         self._builder = ThreadPoolExecutor(1)
+
+    def _chapters(self) -> dict[int, Region]:
+        """The student's chapters as they are now; none if there is no file."""
+        with suppress(OSError):
+            return scan(self._lesson.source())[0]
+        return {}
 
     def expect(self, step: Step, sanitized: bool) -> None:
         """Begins to build what isolate() needs for this step."""
@@ -104,7 +111,7 @@ class Isolation:
         for step in unknown:
             self.expect(step, step.number in sanitized)
         found = self._find_out(unknown, progress)
-        now = scan(self._lesson.source())[0]
+        now = self._chapters()
         for step, verdict in found.items():
             chapter = self._mine[step.number]
             if now.get(step.number) == chapter:  # else it was saved while it was built
