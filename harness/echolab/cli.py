@@ -22,7 +22,14 @@ FAILED, USAGE, TROUBLE, INTERRUPTED = 1, 2, 3, 130
 
 
 class _AsWritten(typer.core.TyperGroup):
-    """Lists the verbs in the order in which they stand here: a student's first."""
+    """Lists the verbs in the order in which they stand here, a student's first; Ctrl-C ends each with 130."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("lab: stopped", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
 
     def list_commands(self, ctx: object) -> list[str]:
         return list(self.commands)
