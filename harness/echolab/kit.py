@@ -10,19 +10,19 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from echolab import build
+from echolab import build, sanitizers
 from echolab.build import DIRECTORY, CompileError
-from echolab.course import ROOT, Lesson, lessons
+from echolab.course import ROOT, lessons
 from echolab.sandbox import MIB, Sandbox, hand_over
 from echolab.verdict import GraderTrouble
 from echolab.warden import Warden
 
 KIT = DIRECTORY / "kit"
-_SOURCE = "server.cpp"
 _COMPILING = {"memory": 2048 * MIB, "processor": 100, "file": 256 * MIB, "scratch": 256 * MIB}
 _LONGEST_BUILD = 600  # seconds, for a compiler that waits for what never comes
 
@@ -46,14 +46,11 @@ def prepare() -> None:
     """Brings the kit up to date, once for any number of submissions. Raises GraderTrouble."""
     build.configure()
     recipes, libraries = {}, set()
-    for lesson in lessons():
-        for binary in _binaries(lesson):
-            name = str(binary.relative_to(DIRECTORY))
-            commands = build.commands(name)
-            recipe, needed = _recipe(commands)
-            recipes[name] = asdict(recipe)
-            libraries |= needed
-    build.build(build.WARDEN, *libraries)
+    for name in _names():
+        recipe, needed = _recipe(build.commands(name))
+        recipes[name] = asdict(recipe)
+        libraries |= needed
+    build.build(build.WARDEN, build.WITNESS, *libraries)
     headers = [lesson.source().with_name("server.hpp") for lesson in lessons()]
     headers += (ROOT / "lessons" / "common").glob("*.hpp")
     # Meson's libraries are thin: they name their objects, which lie in a folder beside them.
@@ -76,18 +73,23 @@ def _put(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def _binaries(lesson: Lesson) -> list[Path]:
-    own = build.server(lesson)
-    sanitized = [build.sanitized(lesson, False, name) for name in ("tsan", "asan")]
-    known = build.targets()
-    return [own, *(path for path in sanitized if str(path.relative_to(DIRECTORY)) in known)]
+def _names() -> list[str]:
+    """What is built of a submission, by Ninja's names: servers, and steps by themselves."""
+    found = []
+    for lesson in lessons():
+        found += [build.server(lesson), *(build.alone(lesson, step) for step in lesson.steps)]
+        for sanitizer in sanitizers.NAMES:
+            found.append(build.sanitized(lesson, False, sanitizer))
+            found += [build.alone(lesson, step, sanitizer) for step in lesson.steps]
+    names = [str(path.relative_to(DIRECTORY)) for path in found]
+    return [name for name in names if name in build.targets()]
 
 
 def _recipe(commands: list[str]) -> tuple[Recipe, set[Path]]:
     """The last of the commands that make a server, and the libraries that it is linked with."""
     link = shlex.split(commands[-1])
     binary = link[link.index("-o") + 1]
-    object = next(word for word in link if word.endswith(f"{_SOURCE}.o"))
+    object = next(word for word in link if word.endswith(".cpp.o"))
     compile = next(words for line in commands if object in (words := shlex.split(line)))
     libraries = {DIRECTORY / word for word in link if word.endswith(".a")}
     return (
@@ -127,28 +129,38 @@ def _recipes() -> dict[str, Recipe]:
     return {name: Recipe(**{part: tuple(words) for part, words in recipe.items()}) for name, recipe in data.items()}
 
 
-def compile(name: str, source: Path, root: Path, sandbox: Sandbox | None) -> Path:
-    """Builds `source`, which lies below `root`, as Meson builds its target `name`; the binary, in
-    root/build. Raises CompileError, and GraderTrouble where it is not the source's fault."""
+def makes(name: str) -> bool:
+    """Whether there is such a target."""
+    return name in _recipes()
+
+
+def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox: Sandbox | None) -> None:
+    """Builds `source` as Meson builds its target `name`, into root/build. All it may include, besides
+    the kit, are the folders `shown`; all paths are below `root`.
+
+    Raises CompileError, and GraderTrouble where it is not the source's fault.
+    """
     binary = root / "build" / name
     binary.parent.mkdir(parents=True, exist_ok=True)
     files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
     script = f"cd {shlex.quote(str(root))} && {_recipes()[name].script(**files)}"
     if sandbox:
         folder = hand_over(binary.parent)
-        sandbox = sandbox.showing(KIT, source.parent).writing(folder).within(**_COMPILING)
+        sandbox = sandbox.showing(KIT, *shown).writing(folder).within(**_COMPILING)
     warden = Warden(build.WARDEN, ["sh", "-c", script], sandbox=sandbox)
     try:
         code = warden.wait(_LONGEST_BUILD)
-        said = "".join(warden.printed(stream) for stream in (1, 0)).replace(f"{KIT}/", "")
+        said = "".join(warden.printed(stream) for stream in (1, 0))
     except TimeoutError:
         raise CompileError(f"the compiler had not ended after {_LONGEST_BUILD} s") from None
     finally:
         warden.close()
     if code == 0:
-        return binary
+        return
     if code in (126, 127) or shutil.disk_usage(root).free < 2 * _COMPILING["file"]:
         raise GraderTrouble(f"a submission cannot be compiled here: {build.last_lines(said)}")
+    for folder in (KIT, root, ROOT):
+        said = said.replace(f"{folder}/", "")
     raise CompileError(_limit(said) or build.first_errors(said.splitlines()) or build.last_lines(said))
 
 

@@ -47,8 +47,9 @@ def _finding(report: str, source: Path) -> Finding | None:
         return None
     places: list[str] = []
     line = None
+    file = re.escape("/".join(source.parts[-3:]))
     for stack in re.split(r"\n\s*\n", report):
-        frame = re.search(rf"#\d+ .*?(\w+)\([^\n]*{re.escape(source.parent.name)}/{source.name}:(\d+)", stack)
+        frame = re.search(rf"#\d+ .*?(\w+)\([^\n]*{file}:(\d+)", stack)
         if not frame:
             continue
         act = re.search(r"(?m)^\s*(Previous )?(atomic )?(write|read) of size", stack, re.IGNORECASE)

@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +85,10 @@ class Command:
             why = "is a folder" if found.is_dir() else "is not executable"
             raise CommandError(f"--server: {program} {why if found.exists() else 'does not exist'}")
         return Command(words, port, text)
+
+    def without_memory_limit(self) -> "Command":
+        """The same for a server with a sanitizer, which reserves terabytes."""
+        return replace(self, sandbox=self.sandbox and self.sandbox.within(memory=None))
 
     def takes(self, name: str) -> bool:
         """Whether the command has the placeholder {name}."""

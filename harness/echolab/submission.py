@@ -14,16 +14,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from echolab import kit, procfs, sandbox, sanitizers
-from echolab.build import CompileError, sanitized, server, DIRECTORY
-from echolab.course import ROOT, Lesson, find
-from echolab.grading import Interrupted, Target, grade, own_command
+from echolab.build import DIRECTORY, CompileError
+from echolab.course import ROOT, Lesson, Step, find
+from echolab.grading import Interrupted, Missing, Target, grade
+from echolab.regions import RegionError, assemble
 from echolab.report import Report, json as report_json
 from echolab.sandbox import MIB, Sandbox
 from echolab.server import Command
@@ -60,18 +61,6 @@ class Graded:
     reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     notes: dict[int, list[str]] = field(default_factory=dict)
     trouble: str | None = None
-
-
-class NotHandedIn(CompileError):
-    """There is nothing to compile."""
-
-    what = "is missing"
-
-
-class OutOfTime(CompileError):
-    """All the time that the submission has is used up."""
-
-    what = "was not tried"
 
 
 # -- for who has a submission
@@ -173,24 +162,53 @@ class HandedIn(Target):
 
     sandbox: Sandbox | None = None
 
-    def server(self) -> Command:
+    def prepare(self) -> Command:
         if not self.lesson.source().exists():
-            raise NotHandedIn("it was not handed in")
-        return self._built(server(self.lesson))
+            raise Missing(f"{self.name} was not handed in")
+        return super().prepare()
 
-    def sanitized_servers(self) -> dict[str, Command]:
-        found = {}
-        for name in sanitizers.NAMES:
-            command = self._built(sanitized(self.lesson, False, name))
-            box = command.sandbox and command.sandbox.within(memory=None)
-            found[name] = replace(command, sandbox=box)
-        return found
+    @property
+    def binary(self) -> Path:
+        return self._ours(super().binary)
 
-    def _built(self, ours: Path) -> Command:
-        name = str(ours.relative_to(DIRECTORY))
-        binary = kit.compile(name, self.lesson.source(), self.lesson.root, self.sandbox)
-        box = self.sandbox and self.sandbox.showing(binary)
-        return Command(own_command(binary, self.lesson), sandbox=box)
+    def sanitized(self, sanitizer: str) -> Path:
+        return self._ours(super().sanitized(sanitizer))
+
+    def _ours(self, path: Path) -> Path:
+        return self.lesson.root / "build" / path.relative_to(DIRECTORY)
+
+    def build(self, *binaries: Path) -> None:
+        for binary in binaries:
+            if binary.is_relative_to(self.lesson.root):
+                self._compile(binary, self.lesson.source())
+
+    def _compile(self, binary: Path, source: Path, *shown: Path) -> None:
+        name = str(binary.relative_to(self.lesson.root / "build"))
+        folders = [self.lesson.source().parent, *shown]
+        kit.compile(name, source, folders, self.lesson.root, self.sandbox)
+
+    def build_alone(self, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
+        errors = {}
+        for step in steps:
+            target = replace(self, alone=step)
+            folder = self.lesson.root / "assembled" / self.lesson.slug / str(step.number)
+            source = folder / "server.cpp"
+            binaries = [target.binary, *map(target.sanitized, sanitizers.NAMES if sanitized else ())]
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                text = assemble(self.lesson.source(solutions=True), self.lesson.source(), [step.number], [])
+                source.write_text(text, encoding="utf-8")
+                for binary in binaries:
+                    target._compile(binary, source, folder)
+            except RegionError as error:
+                errors[step.number] = str(error).replace(f"{self.lesson.root}/", "")
+            except CompileError as error:
+                errors[step.number] = str(error)
+        return errors
+
+    def start(self, binary: Path) -> Command:
+        command = super().start(binary)
+        return replace(command, sandbox=self.sandbox and self.sandbox.showing(binary))
 
 
 def main() -> None:
@@ -220,7 +238,7 @@ def _say(**data: object) -> None:
 def _grade(
     lessons: list[Lesson], folder: Path, box: Sandbox | None, seconds: float
 ) -> Iterator[tuple[Lesson, Report]]:
-    late = OutOfTime(f"the {seconds:g} s that one submission may take were used up before it")
+    late = Missing(f"was not tried: the {seconds:g} s that one submission may take were used up")
     out_of_time = False
     for lesson in lessons:
         target = HandedIn(replace(lesson, root=folder), sandbox=box)
@@ -242,7 +260,7 @@ def _grade(
 class _Refused(Target):
     """A lesson that is not even tried."""
 
-    refusal: CompileError | None = None
+    refusal: Missing | None = None
 
     def prepare(self) -> Command:
         assert self.refusal

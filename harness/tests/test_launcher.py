@@ -26,7 +26,7 @@ ORDINARY = [
 EVERYTHING = (
     "g++ meson ninja-build python3-pytest python3-psutil python3-rich python3-typer"
 )
-FOR_TESTS = "pkg-config catch2 bubblewrap python3-jsonschema python3-jinja2"
+FOR_TESTS = "pkg-config catch2 bubblewrap python3-jsonschema python3-watchdog python3-jinja2"
 
 # A Python whose only modules are the standard library's and those that apt-get has brought.
 PYTHON = """#!/bin/sh
@@ -149,7 +149,7 @@ class System:
             (self.modules / f"{module}.py").touch()
 
     def has_everything(self) -> None:
-        self.has_python(modules="pytest psutil rich typer jsonschema jinja2")
+        self.has_python(modules="pytest psutil rich typer jsonschema watchdog jinja2")
         for name in ("g++", "meson", "ninja", "pkg-config", "bwrap"):
             shutil.copy(self.root / "program", self.bin / name)
 
@@ -380,6 +380,15 @@ def test_the_projects_own_tests_need_more(system: System) -> None:
     assert system.run("check").returncode == 0
     assert system.run("test").stderr == f"lab: installing {FOR_TESTS} (once)\n"
     assert system.installed() == [EVERYTHING, FOR_TESTS]
+
+
+def test_what_only_a_watch_needs_is_installed_for_a_watch(system: System) -> None:
+    system.has_everything()
+    system.has_apt()
+    (system.modules / "watchdog.py").unlink()
+    assert system.run("check", "2").stderr == ""
+    assert system.run("check", "2", "--watch").stderr == "lab: installing python3-watchdog (once)\n"
+    assert system.installed() == ["python3-watchdog"]
 
 
 def test_a_class_needs_a_sandbox(system: System) -> None:
