@@ -6,8 +6,8 @@ A transaction is a submission: whenever the power goes, the file holds whole res
 import fcntl
 import hashlib
 import json
-import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ CREATE TABLE submission (
     student TEXT PRIMARY KEY,
     digest  TEXT NOT NULL,   -- of what was handed in, and of what was asked for
     notes   TEXT NOT NULL,   -- JSON: what collecting it had to say
+    page    BLOB NOT NULL,   -- compressed: the reports for a reader, as HTML
     trouble TEXT             -- of the grader: it is graded again
 );
 CREATE TABLE report (
@@ -40,10 +41,11 @@ CREATE TABLE report (
 
 @dataclass(frozen=True)
 class Row:
-    """One student's results; `reports` and `notes` are by lesson."""
+    """One student's results; `reports` and `notes` are by lesson, `page` is all of them as HTML."""
 
     student: str
     said: list[str]
+    page: str
     trouble: str | None
     reports: dict[int, dict[str, Any]]
     notes: dict[int, list[str]]
@@ -74,8 +76,11 @@ class Gradebook:
         with _explained(), self._database as write:
             write.execute("DELETE FROM submission WHERE student = ?", (submission.student,))
             write.execute(
-                "INSERT INTO submission VALUES (?, ?, ?, ?)",
-                (submission.student, digest, json.dumps(submission.notes), graded.trouble),
+                "INSERT INTO submission VALUES (?, ?, ?, ?, ?)",
+                (
+                    submission.student, digest, json.dumps(submission.notes),
+                    zlib.compress(graded.page.encode()), graded.trouble,
+                ),  # fmt: skip
             )
             for lesson, report in graded.reports.items():
                 write.execute(
@@ -96,15 +101,16 @@ class Gradebook:
         """Every student's results, by name."""
         with _explained():
             submissions = self._database.execute(
-                "SELECT student, notes, trouble FROM submission ORDER BY student"
+                "SELECT student, notes, page, trouble FROM submission ORDER BY student"
             ).fetchall()
-            for student, said, trouble in submissions:
+            for student, said, page, trouble in submissions:
                 reports = self._database.execute(
                     "SELECT lesson, report, notes FROM report WHERE student = ? ORDER BY lesson", (student,)
                 ).fetchall()
                 yield Row(
                     student,
                     json.loads(said),
+                    zlib.decompress(page).decode(),
                     trouble,
                     {lesson: json.loads(report) for lesson, report, _ in reports},
                     {lesson: json.loads(notes) for lesson, _, notes in reports},

@@ -25,7 +25,8 @@ from echolab.build import DIRECTORY, CompileError
 from echolab.course import ROOT, Lesson, Step, find
 from echolab.grading import Interrupted, Missing, Target, grade
 from echolab.regions import RegionError, assemble
-from echolab.report import Report, json as report_json
+from echolab.report import Report, html
+from echolab.report import json as report_json
 from echolab.sandbox import MIB, Sandbox
 from echolab.server import Command
 from echolab.verdict import GraderTrouble
@@ -56,10 +57,11 @@ class Settings:
 @dataclass
 class Graded:
     """What came of a submission: by lesson its report, as `lab check --json` has it, and the notes on it;
-    or the grader's trouble."""
+    all of them as a page, as `lab check --html` has it; or the grader's trouble."""
 
     reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     notes: dict[int, list[str]] = field(default_factory=dict)
+    page: str = ""
     trouble: str | None = None
 
 
@@ -144,10 +146,12 @@ def _read(said: str, errors: str, settings: Settings) -> Graded:
         data = json.loads(line)
         if "trouble" in data:
             graded.trouble = data["trouble"]
+        elif "page" in data:
+            graded.page = data["page"]
         else:
             number = data["report"]["lesson"]
             graded.reports[number], graded.notes[number] = data["report"], data["notes"]
-    if not graded.trouble and set(graded.reports) != set(settings.lessons):
+    if not graded.trouble and not graded.page:
         last = (errors.strip().splitlines() or ["it was killed"])[-1]
         graded.trouble = f"the grader of this submission has ended early: {last}"
     return graded
@@ -218,15 +222,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--no-sandbox", action="store_true")
     options = parser.parse_args()
+    os.umask(0o022)  # another user reads what we write
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who started us may ignore it
     box = None if options.no_sandbox else Sandbox()
     lessons = [find(number)[0] for number in options.lessons.split(",")]
     try:
         with _time_limit(options.seconds), _memory_guard(_MOST_MEMORY) as excesses:
-            for lesson, report in _grade(lessons, options.folder, box, options.seconds):
+            reports = []
+            for report in _grade(lessons, options.folder, box, options.seconds):
                 report.notes += excesses
                 excesses.clear()
+                reports.append(report)
                 _say(report=report_json.as_data(report), notes=report.notes)
+            _say(page=html.write(reports))
     except GraderTrouble as error:
         _say(trouble=str(error))
 
@@ -237,23 +245,23 @@ def _say(**data: object) -> None:
 
 def _grade(
     lessons: list[Lesson], folder: Path, box: Sandbox | None, seconds: float
-) -> Iterator[tuple[Lesson, Report]]:
+) -> Iterator[Report]:
     late = Missing(f"was not tried: the {seconds:g} s that one submission may take were used up")
     out_of_time = False
     for lesson in lessons:
         target = HandedIn(replace(lesson, root=folder), sandbox=box)
         if not out_of_time:
             try:
-                yield lesson, grade(target)
+                yield grade(target)
                 continue
             except Interrupted as stopped:
                 out_of_time = True
                 stopped.report.notes.append(f"the {seconds:g} s that one submission may take are used up")
-                yield lesson, stopped.report
+                yield stopped.report
                 continue
             except KeyboardInterrupt:
                 out_of_time = True
-        yield lesson, grade(_Refused(target.lesson, refusal=late))
+        yield grade(_Refused(target.lesson, refusal=late))
 
 
 @dataclass(frozen=True)
