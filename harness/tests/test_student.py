@@ -238,7 +238,7 @@ def test_without_the_solutions_the_whole_server_is_graded(monkeypatch: pytest.Mo
         "source",
         lambda lesson, solutions=False: Path("/nowhere") if solutions else here(lesson),
     )
-    Isolation(lesson, lambda lesson, step: []).isolate(report, lambda text: None)
+    Isolation(lesson, lambda steps, sanitized: {}, lambda lesson, step: []).isolate(report, lambda text: None)
     assert report.score == 0 and not step.isolated
     assert report.notes == [
         "Steps are not graded by themselves as well: the solutions are not here."
