@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Optional
 
@@ -10,12 +11,29 @@ import typer
 import typer.core
 from click.shell_completion import get_completion_class
 from rich.console import Console
+from rich.progress import Progress as ProgressBar
 
-from echolab import build, course, guide, output, scenarios, stubs, tracing
+from echolab import bench as benchmark
+from echolab import (
+    build,
+    contenders,
+    course,
+    guide,
+    output,
+    pages,
+    scenarios,
+    site,
+    stubs,
+    tracing,
+)
 from echolab.grading import Interrupted, Target, grade
+from echolab.known import catalogue
 from echolab.progress import Progress, remember
+from echolab.prove import Proof
+from echolab.prove import prove as prove_all
 from echolab.regions import RegionError
-from echolab.report import Report, Status, json, junit, terminal
+from echolab.report import Report, Status, figures, json, junit, terminal
+from echolab.report import proof as proof_table
 from echolab.server import Command, CommandError
 from echolab.timeline import text
 from echolab.verdict import GraderTrouble
@@ -110,17 +128,17 @@ def check(
     watch: bool = typer.Option(
         False, "--watch", help="Stay, and grade again on every save: the changed step first."
     ),
-    witness: bool = typer.Option(
-        True,
-        "--witness/--no-witness",
-        help="Try failed checks once more with a witness inside the server, for the line that is to "
-        "blame; it changes no verdict.",
-    ),
     html_file: Optional[Path] = typer.Option(
         None, "--html", metavar="FILE", help="Write it as one HTML page too."
     ),
     junit_file: Optional[Path] = typer.Option(
         None, "--junit", metavar="FILE", help="Write it as JUnit XML too; - for stdout."
+    ),
+    witness: bool = typer.Option(
+        True,
+        "--witness/--no-witness",
+        help="Try failed checks once more with a witness inside the server, for the line that is to "
+        "blame; it changes no verdict.",
     ),
 ) -> None:
     """Build and grade your lessons.
@@ -512,6 +530,122 @@ def completion(
 
 
 @app.command()
+def prove(
+    names: Optional[list[str]] = typer.Argument(
+        None, metavar="[NAME…]", help="Only the servers whose name contains one of these: 2- forks."
+    ),
+    runs: int = typer.Option(1, metavar="N", min=1, help="Grade each server so often."),
+    jobs: int = typer.Option(0, metavar="N", min=0, help="So many at a time; 0: one a processor."),
+    stress: Optional[str] = typer.Option(
+        None, metavar="busy|half", help="With every processor busy, or with half of one for all."
+    ),
+    markdown: Optional[Path] = typer.Option(
+        None, metavar="FILE", help="Write the table as Markdown too."
+    ),
+) -> None:
+    """Grade the grader: every wrong server has to fail for its reason, every right one to pass."""
+    if stress not in (None, "busy", "half"):
+        _leave(USAGE, f"--stress {stress}: it is busy or half")
+    chosen = [s for s in catalogue() if not names or any(name in s.id for name in names)]
+    if not chosen:
+        _leave(USAGE, f"no server's name contains {' or '.join(names or [])}")
+    console = Console(highlight=False)
+    try:
+        with ProgressBar(console=console, transient=True) as bar:
+            task = bar.add_task("building", total=runs * len(chosen))
+
+            def done(proof: Proof) -> None:
+                bar.update(task, advance=1, description=proof.server.id)
+                if not proof.is_right:
+                    bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
+
+            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, done=done)
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    except (GraderTrouble, build.CompileError) as error:
+        _leave(TROUBLE, str(error))
+    proof_table.write(proofs, console)
+    if markdown:
+        _write(markdown, proof_table.markdown(proofs))
+    raise typer.Exit(0 if all(proof.is_right for proof in proofs) else FAILED)
+
+
+@app.command()
+def bench(
+    lessons: Optional[list[str]] = typer.Argument(
+        None, metavar="[LESSON…]", help="1 to 4; all models if it is left out."
+    ),
+    mine: bool = typer.Option(False, "--mine", help="Measure your own servers too."),
+    server: Optional[str] = typer.Option(
+        None, metavar="'CMD … {port} …'", help="Measure any program too, as one of LESSON's model."
+    ),
+    port: Optional[int] = typer.Option(
+        None, metavar="N", min=1, max=65535, help="The port that CMD uses, if it is fixed."
+    ),
+    quick: bool = typer.Option(False, "--quick", help="Less of everything: about a minute."),
+    repeat: Optional[int] = typer.Option(
+        None, metavar="N", min=1, help="How often each figure is measured."
+    ),
+    peers: bool = typer.Option(True, help="Compare with the servers of others that are installed."),
+    json_file: Optional[Path] = typer.Option(
+        None, "--json", metavar="FILE", help="Write the figures as JSON too; - for stdout."
+    ),
+    plots: Optional[Path] = typer.Option(
+        None, "--plots", metavar="DIR", help="Draw them too, as PNG and SVG."
+    ),
+    docs: bool = typer.Option(False, "--docs", help="Write the tables and plots of the docs."),
+) -> None:
+    """Measure the finished servers, and those of others, against each other."""
+    console = Console(stderr=json_file == Path("-"), highlight=False)
+    code = 0
+    try:
+        asked = [course.find(text) for text in lessons or []]
+        if any(step for _, step in asked):
+            raise course.UnknownLesson("bench measures whole lessons: 2, not 2.1")
+        chosen = [lesson for lesson, _ in asked] or list(course.lessons())
+        if port and not server:
+            raise CommandError("--port goes with --server")
+        if server and len(chosen) != 1:
+            raise CommandError("--server needs the lesson whose model it has: bench 2 --server …")
+        more = [contenders.given(server, port, chosen[0])] if server else []
+        if plots or docs:
+            from echolab.report import plots as drawing
+        settings = benchmark.QUICK if quick else benchmark.Settings()
+        if repeat:
+            settings = replace(settings, repeat=repeat)
+        with contenders.scratch() as folder, console.status("building", spinner="line") as status:
+            found, absent = contenders.gather(chosen, mine, more, peers, Path(folder))
+            running = benchmark.Bench(found, chosen, settings, status.update)
+            running.comparison.absent = absent
+            try:
+                running.run()
+            except KeyboardInterrupt:
+                code = INTERRUPTED
+        figures.write(running.comparison, console)
+        if json_file:
+            _write(json_file, running.comparison.as_json())
+        if plots:
+            drawing.write(running.comparison, plots)
+        if docs:
+            figures.write_docs(running.comparison, course.ROOT / "docs" / "generated")
+            drawing.write(running.comparison, course.ROOT / "docs" / "generated")
+    except (course.UnknownLesson, CommandError) as error:
+        _leave(USAGE, str(error))
+    except ImportError:
+        _leave(TROUBLE, "plots need matplotlib: apt-get install python3-matplotlib")
+    except build.CompileError as error:
+        _leave(FAILED, f"it does not compile:\n{error}")
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    if code == INTERRUPTED:
+        _leave(INTERRUPTED, "stopped: the figures are of what was measured before")
+    if any(row.ours and row.problems for row in running.comparison.rows):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def test(
     names: Optional[list[str]] = typer.Argument(None, help="Only these tests.", show_default=False),
 ) -> None:
@@ -521,6 +655,45 @@ def test(
     """
     try:
         raise typer.Exit(build.test(names or []))
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+
+
+@app.command()
+def docs(
+    serve: bool = typer.Option(False, "--serve", help="Build the site, then show it."),
+    port: int = typer.Option(
+        8000, metavar="N", min=1, max=65535, help="With --serve: the port to show it on."
+    ),
+    figures: bool = typer.Option(
+        False, "--figures", help="Draw the timelines anew, each from a run of the solution."
+    ),
+    translations: bool = typer.Option(
+        False, "--translations", help="Say which Chinese pages are behind the English ones."
+    ),
+    translated: Optional[Path] = typer.Option(
+        None, metavar="PAGE", help="Note that this Chinese page is up to date now."
+    ),
+) -> None:
+    """Build the annotated docs as a site."""
+    try:
+        if translated:
+            pages.Page(translated.resolve()).mark_translated()
+        elif translations:
+            stands = site.translations()
+            for page, stand in stands:
+                print(f"{page.name}: {stand}")
+            raise typer.Exit(0 if all(stand == "up to date" for _, stand in stands) else FAILED)
+        elif figures:
+            site.draw_figures(print)
+        else:
+            site.build(print)
+            if serve:
+                raise typer.Exit(site.serve(port, print))
+    except (pages.PageError, site.BuildFailed, OSError, ValueError) as error:
+        _leave(FAILED, str(error))
     except GraderTrouble as error:
         _leave(TROUBLE, str(error))
     except KeyboardInterrupt:

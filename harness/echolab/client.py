@@ -19,6 +19,9 @@ _PART = 256 * 1024
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes that were not even transmitted yet
 _END = "end of file"
 _RESET = "the connection is reset instead of closed in order: closed with bytes unread, or SO_LINGER 0"
+_NOBODY_READS = (
+    "the client is accepted, and nobody reads what it sends: whoever should waits for something else"
+)
 _NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
 
 
@@ -178,11 +181,28 @@ class Client:
         for start in range(0, len(data), part):
             if not self.send(data[start : start + part]):
                 return start
-            if not self._server.until(self._part_is_read, quiet=True):
+            if not self._server.until(self._part_is_read, quiet=True) and self._stands_still(part):
                 return start + part
         return len(data)
 
+    def _stands_still(self, least: int) -> bool:
+        """Whether `least` bytes or more lie unread on the server's side, and go on to while all sleep.
+
+        A few would be read when an acknowledgement makes the server's buffer grow.
+        """
+        before = self._server_end()
+        if before and before.unread < least:
+            return False
+        return not self._server.until(lambda: self._server_end() != before, quiet=True)
+
+    def has_finished_unread(self) -> bool:
+        """Whether our end of file has reached the server's kernel behind bytes that nobody has read."""
+        end = self._server_end()
+        return end is not None and end.state == "CLOSE_WAIT" and end.unread > 0
+
     def _part_is_read(self) -> bool:
+        # What comes back is acknowledged at once, so that a write that has room soon sleeps briefly.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         end = self._server_end()
         untransmitted = struct.unpack("i", fcntl.ioctl(self._socket, _SIOCOUTQNSD, bytes(4)))[0]
         return not untransmitted and (end is None or end.unread == 0)
@@ -332,6 +352,8 @@ class Client:
         observed = diagnosis.difference(data, got)
         all_read = self.is_accepted() and self.is_waited_for()
         cause = diagnosis.echo_cause(data, got, ended=self._ended, all_read=all_read)
+        if not (got or all_read or self._ended):
+            cause = _NOBODY_READS
         if self._ended and not (staying := self._server.stays()):
             ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
         if unsent:

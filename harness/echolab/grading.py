@@ -29,6 +29,11 @@ from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 # Words that a function's name cannot spell as they are written.
 _SPELT = {"sigterm": "SIGTERM", "sigchld": "SIGCHLD", "eintr": "EINTR", "mib": "MiB"}
 _LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that does nothing else
+# The checks for which a server has to be built with a sanitizer.
+NEED_SANITIZER = (
+    "no_two_threads_meet_in_the_same_memory",
+    "nothing_is_read_or_written_out_of_bounds",
+)
 CHECKS = ROOT / "harness" / "checks"
 
 
@@ -39,12 +44,16 @@ class Missing(build.CompileError):
 @dataclass(frozen=True)
 class Target:
     """What is graded: a lesson's own server; with `command`, any program, built from `sources` if that
-    is known; with `alone`, the solution with only that step's chapter taken from the lesson."""
+    is known; with `alone`, the solution with only that step's chapter taken from the lesson.
+
+    Of a program, `sanitized` says where it is when built with "tsan" or "asan", if it can be.
+    """
 
     lesson: Lesson
     solutions: bool = False
     command: Command | None = None
     sources: tuple[Path, ...] = ()
+    sanitized: Callable[[str], Path] | None = None
     alone: Step | None = None
 
     @property
@@ -74,11 +83,13 @@ class Target:
             return build.alone(self.lesson, self.alone)
         return build.server(self.lesson, self.solutions)
 
-    def sanitized(self, sanitizer: str) -> Path:
-        """The server built with "tsan" or "asan"."""
+    def sanitized_binary(self, name: str) -> Path | None:
+        """Where the server is that is built with the sanitizer "tsan" or "asan", if it can be."""
+        if self.command:
+            return self.sanitized(name) if self.sanitized else None
         if self.alone:
-            return build.alone(self.lesson, self.alone, sanitizer)
-        return build.sanitized(self.lesson, self.solutions, sanitizer)
+            return build.alone(self.lesson, self.alone, name)
+        return build.sanitized(self.lesson, self.solutions, name)
 
     def build(self, *binaries: Path) -> None:
         """Brings them up to date. Raises CompileError, GraderTrouble."""
@@ -152,7 +163,8 @@ class Grading:
         return True if collection_path.suffix == ".py" and collection_path.name != wanted else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self.target.command:
+        binaries = [self.target.sanitized_binary(name) for name in sanitizers.NAMES]
+        if None in binaries:
             items[:] = [item for item in items if not self.check_of(item).needs_source]
         if self._only:
             items[:] = [i for i in items if self.check_of(i).step == self._only.number]
@@ -170,7 +182,7 @@ class Grading:
             items.sort(key=lambda item: self.check_of(item).needs_source)
             if not self.target.alone:  # that was built before
                 self._sanitized = ThreadPoolExecutor(1).submit(
-                    self.target.build, *map(self.target.sanitized, sanitizers.NAMES)
+                    self.target.build, *filter(None, binaries)
                 )
 
     def judged_by_source(self, nodeid: str) -> bool:
@@ -179,13 +191,15 @@ class Grading:
 
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
+        binary = self.target.sanitized_binary(sanitizer)
+        assert binary
         try:
             if self._sanitized:
                 self._sanitized.result()
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
-        built = self.target.start(self.target.sanitized(sanitizer)).without_memory_limit()
+        built = self.target.start(binary).without_memory_limit()
         return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
 
     def make_server(self, **options: Any) -> Server:

@@ -167,6 +167,12 @@ def process(pid: int) -> Process | None:
     return Process(pid, found[0][0], tuple(task for _, task in found))
 
 
+def has_ended(pid: int) -> bool:
+    """Whether every thread of `pid` has ended, though its parent may not have waited for it yet."""
+    found = process(pid)
+    return found is None or all(task.state in "ZX" for task in found.tasks)
+
+
 def descendants(pid: int) -> Iterator[Process]:
     """Every process below `pid`, parents before their children."""
     waiting = children(pid)

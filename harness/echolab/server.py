@@ -307,7 +307,12 @@ class Server:
     @property
     def exit_code(self) -> int | None:
         """Of the program that was started: None while it runs, negative if a signal ended it."""
-        return self._warden.poll() if self._warden else None
+        if not self._warden:
+            return None
+        code = self._warden.poll()
+        if code is None and procfs.has_ended(self._warden.pid):
+            code = self._warden.wait()  # the warden is about to say it
+        return code
 
     def has_ended(self) -> bool:
         """Whether the program and all that it started have ended."""
@@ -323,14 +328,13 @@ class Server:
 
     def stays(self) -> Outcome:
         """The listening process is still there."""
-        code = None if procfs.descriptors(self.pid) else self._wait_for_exit_code()
+        code = None
+        if not procfs.descriptors(self.pid):
+            # Its descriptors go first when a process ends.
+            self.until(lambda: self.exit_code is not None, quiet=True)
+            code = self.exit_code or 0
         cause = diagnosis.exit_cause(code) if code else None
         return Outcome(code is None, self.describe(), cause)
-
-    def _wait_for_exit_code(self) -> int:
-        """Of the program, which has just ended: the warden is about to say how."""
-        self.until(lambda: self.exit_code is not None, quiet=True)
-        return self.exit_code or 0
 
     def descriptors(self) -> dict[int, str]:
         return procfs.descriptors(self.pid)
@@ -592,6 +596,7 @@ class _Patience:
         self._asleep = 1.0 if while_starting else _ASLEEP
         self._first: dict[int, Task] | None = None
         self._last: tuple[Task, ...] = ()
+        self._timed: set[int] = set()  # who was seen to sleep for a time
         self._since = self._start
         self._samples = 0
 
@@ -611,16 +616,18 @@ class _Patience:
         if (used := self._cpu_since_start(tasks)) > self._spin_ns:
             server.has_spun = True  # once is proof enough: the next wait for it is shorter
             return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time since"
+        self._timed |= {task.tid for task in tasks if task.sleep is Sleep.TIMED}
+        if not self._quiet and self._timed_in_vain(tasks, now):
+            return server.describe()
         if tasks != self._last:
             self._last, self._since, self._samples = tasks, now, 0
-            if not self._timed_in_vain(tasks, now):
-                return None
+            return None
         self._samples += 1
         sleeps = {task.sleep for task in tasks if task.state != "Z"}
         if Sleep.NONE in sleeps or not sleeps:
             return None
         if Sleep.TIMED in sleeps and not self._quiet:
-            return server.describe() if self._timed_in_vain(tasks, now) else None
+            return None
         if self._samples < 3 or now - self._since < self._asleep:
             return None
         in_flight = any(client.in_flight() for client in server.clients)
@@ -639,8 +646,9 @@ class _Patience:
             return False
         for task in tasks:
             ran = task.ran - first[task.tid].ran
-            if task.sleep is Sleep.NONE or (task.sleep is Sleep.TIMED) != (ran >= _TIMED_WAKES):
+            if task.tid in self._timed:
+                if ran < _TIMED_WAKES:
+                    return False
+            elif ran or task.sleep is not Sleep.ENDLESS:
                 return False
-            if task.sleep is Sleep.ENDLESS and ran:
-                return False
-        return any(task.sleep is Sleep.TIMED for task in tasks)
+        return bool(self._timed)

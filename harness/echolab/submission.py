@@ -175,8 +175,9 @@ class HandedIn(Target):
     def binary(self) -> Path:
         return self._ours(super().binary)
 
-    def sanitized(self, sanitizer: str) -> Path:
-        return self._ours(super().sanitized(sanitizer))
+    def sanitized_binary(self, name: str) -> Path | None:
+        path = super().sanitized_binary(name)
+        return path and self._ours(path)
 
     def _ours(self, path: Path) -> Path:
         return self.lesson.root / "build" / path.relative_to(DIRECTORY)
@@ -197,7 +198,8 @@ class HandedIn(Target):
             target = replace(self, alone=step)
             folder = self.lesson.root / "assembled" / self.lesson.slug / str(step.number)
             source = folder / "server.cpp"
-            binaries = [target.binary, *map(target.sanitized, sanitizers.NAMES if sanitized else ())]
+            names = sanitizers.NAMES if sanitized else ()
+            binaries = filter(None, [target.binary, *map(target.sanitized_binary, names)])
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 text = assemble(self.lesson.source(solutions=True), self.lesson.source(), [step.number], [])

@@ -9,13 +9,14 @@ import sys
 from dataclasses import dataclass
 
 import conftest  # noqa: F401 (finds the package)
-from test_mutants import MUTANTS, Known
 
 from echolab import build
 from echolab.grading import Target, grade
+from echolab.known import Known, catalogue
 from echolab.report import Status, Where
 
 NEAR = 2  # lines
+MUTANTS = [server for server in catalogue() if server.is_wrong]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def name_line(wrong: Known) -> Named | None:
     steps = [int(id.split(".")[1]) for id in wrong.checks("fails") if re.match(r"\d\.\d\.", id)]
     if not steps or not defects(wrong):
         return None
-    build.build(wrong.binary)
+    build.build(*wrong.binaries)
     sources = (wrong.source, wrong.lesson.source(solutions=True))
-    target = Target(wrong.lesson, command=wrong.command, sources=sources)
+    target = Target(wrong.lesson, command=wrong.target.command, sources=sources)
     failed = grade(target, wrong.lesson.step(min(steps))).having(Status.FAIL)
     if not failed:
         return None

@@ -9,7 +9,7 @@ from conftest import grade_command
 
 from echolab.report import Report, Status
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parents[1] / "peers"
 
 
 def failed(report: Report) -> set[str]:

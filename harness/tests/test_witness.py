@@ -20,10 +20,10 @@ from echolab.client import Client
 from echolab.diagnosis.scene import paired
 from echolab.explaining import SWITCH
 from echolab.grading import Target, grade, own_command
+from echolab.known import Known, catalogue  # noqa: E402
 from echolab.report import Status
 from echolab.server import Command, Server
 from echolab.witness import Kind, Places, Unavailable, Witness, obstacle
-from test_mutants import MUTANTS, Known
 
 Observed = Callable[..., Server]
 
@@ -283,13 +283,13 @@ def wrong_servers() -> list[Known]:
         "3-ignores_sigterm",
         "4-starts_one_worker_too_many",
     }
-    return [mutant for mutant in MUTANTS if mutant.id in wanted]
+    return [mutant for mutant in catalogue() if mutant.id in wanted]
 
 
 @pytest.mark.parametrize("wrong", wrong_servers(), ids=lambda wrong: wrong.id)
 def test_a_verdict_is_the_same_with_a_witness_and_without(wrong: Known) -> None:
     build.build(wrong.binary)
-    target = Target(wrong.lesson, command=wrong.command)
+    target = Target(wrong.lesson, command=wrong.target.command)
     step = wrong.lesson.step(int(min(wrong.checks("fails")).split(".")[1]))
     reports = [grade(target, step, explain=explain) for explain in (True, False)]
     verdicts = [[(c.id, c.status, c.expected, c.hint) for c in r.checks] for r in reports]
@@ -301,10 +301,10 @@ def test_a_verdict_is_the_same_with_a_witness_and_without(wrong: Known) -> None:
 
 
 def test_the_line_of_a_crash_is_named() -> None:
-    wrong = next(mutant for mutant in MUTANTS if mutant.id == "1-crashes_on_its_second_client")
+    wrong = next(mutant for mutant in catalogue() if mutant.id == "1-crashes_on_its_second_client")
     build.build(wrong.binary)
     lesson = wrong.lesson
-    report = grade(Target(lesson, command=wrong.command), lesson.step(6))
+    report = grade(Target(lesson, command=wrong.target.command), lesson.step(6))
     where = report.having(Status.FAIL)[0].where
     assert where and where.file == str(wrong.source.relative_to(course.ROOT))
     assert "++*visitors;" in wrong.source.read_text(encoding="utf-8").splitlines()[where.line - 1]

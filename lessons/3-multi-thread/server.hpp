@@ -16,7 +16,7 @@
 #include "unique_fd.hpp"
 
 // How long a stopping server waits for clients that do not take what is theirs.
-inline constexpr std::chrono::seconds grace{2};
+inline constexpr std::chrono::seconds grace{1};
 
 // As many slots as clients may be served at once. All threads share it: every member function takes
 // the mutex, and none keeps it while it sleeps.

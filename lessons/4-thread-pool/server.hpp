@@ -19,7 +19,7 @@
 #include "unique_fd.hpp"
 
 // How long a stopping server waits for clients that do not take what is theirs.
-inline constexpr std::chrono::seconds grace{2};
+inline constexpr std::chrono::seconds grace{1};
 
 // The clients that wait for a worker, in the order in which they came. All threads share it: every
 // member function takes the mutex, and none keeps it while it sleeps.

@@ -1,6 +1,7 @@
 // A wrong server: SIGTERM does what it does by default: it kills, in the middle of everything.
-// fails: 3.6.sigterm_ends_it_at_idle_with_status_0, 3.6.sigterm_lets_clients_go_in_order,
-// 3.6.sigterm_ends_it_while_it_waits_for_a_slot
+// fails: 3.6.sigterm_ends_it_although_clients_do_not_read,
+// 3.6.sigterm_ends_it_at_idle_with_status_0, 3.6.sigterm_ends_it_while_it_waits_for_a_slot,
+// 3.6.sigterm_lets_clients_go_in_order
 // cause: SIGTERM does what it does by default
 
 // #region step-6

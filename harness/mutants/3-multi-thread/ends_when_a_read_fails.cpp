@@ -1,5 +1,5 @@
 // A wrong server: a client's reset ends the process, and with it all threads.
-// fails: 3.5.a_reset_while_it_reads_costs_only_that_client
+// fails: 3.5.a_reset_costs_no_slot, 3.5.a_reset_while_it_reads_costs_only_that_client
 // cause: a read that fails ends the whole server
 
 // #region step-1

@@ -1,7 +1,9 @@
 // A wrong server: when all slots are taken, it stops.
 // fails: 3.3.one_client_too_many_waits, 3.3.waiting_for_a_slot_takes_no_processor_time,
-// 3.4.who_waits_is_served_when_another_leaves, 3.4.nobody_is_lost_when_twice_as_many_come_at_once,
-// 3.5.a_failed_thread_costs_only_that_client, 3.5.a_failed_accept_costs_no_slot,
+// 3.4.nobody_is_lost_when_twice_as_many_come_at_once,
+// 3.4.who_waits_is_served_when_another_leaves, 3.5.a_failed_accept_costs_no_slot,
+// 3.5.a_failed_thread_costs_only_that_client, 3.5.a_reset_costs_no_slot,
+// 3.6.sigterm_ends_it_although_clients_do_not_read,
 // 3.6.sigterm_ends_it_while_it_waits_for_a_slot
 // cause: fewer clients are served at once
 

@@ -1,6 +1,7 @@
 // A wrong server: SIGTERM is blocked in all threads, and nobody waits for it.
-// fails: 3.6.sigterm_ends_it_at_idle_with_status_0, 3.6.sigterm_lets_clients_go_in_order,
-// 3.6.sigterm_ends_it_while_it_waits_for_a_slot
+// fails: 3.6.sigterm_ends_it_although_clients_do_not_read,
+// 3.6.sigterm_ends_it_at_idle_with_status_0, 3.6.sigterm_ends_it_while_it_waits_for_a_slot,
+// 3.6.sigterm_lets_clients_go_in_order
 // cause: SIGTERM is ignored
 
 // #region step-6

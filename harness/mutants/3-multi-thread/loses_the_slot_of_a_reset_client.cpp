@@ -1,6 +1,6 @@
 // A wrong server: a slot is given back after an end of file, but not when the connection has
 // failed.
-// fails: 3.5.a_reset_costs_no_slot
+// fails: 3.5.a_reset_costs_no_slot, 3.6.sigterm_ends_it_although_clients_do_not_read
 // cause: slot
 
 // #region step-1

@@ -1,6 +1,7 @@
 // A wrong server: a plain write() to a client that has gone raises SIGPIPE, which ends all
 // threads.
-// fails: 4.2.a_reset_while_it_writes_costs_only_that_client
+// fails: 4.2.a_reset_while_it_writes_costs_only_that_client,
+// 4.5.sigterm_ends_it_although_clients_do_not_read
 // cause: SIGPIPE
 
 // #region step-2

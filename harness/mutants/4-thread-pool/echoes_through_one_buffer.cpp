@@ -1,5 +1,5 @@
 // A wrong server: all workers share one buffer, so that one client gets another's bytes.
-// fails: 4.2.each_client_gets_its_own_bytes
+// fails: 4.3.each_client_gets_its_own_bytes
 // cause: share
 
 // #region step-2

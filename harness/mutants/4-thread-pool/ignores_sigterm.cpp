@@ -1,6 +1,7 @@
 // A wrong server: SIGTERM is blocked in all threads, and nobody waits for it.
-// fails: 4.5.sigterm_ends_it_at_idle_with_status_0, 4.5.sigterm_lets_clients_go_in_order,
-// 4.5.sigterm_ends_it_with_clients_in_the_queue
+// fails: 4.5.sigterm_ends_it_although_clients_do_not_read,
+// 4.5.sigterm_ends_it_at_idle_with_status_0, 4.5.sigterm_ends_it_with_clients_in_the_queue,
+// 4.5.sigterm_lets_clients_go_in_order
 // cause: SIGTERM is ignored
 
 // #region step-5

@@ -1,7 +1,7 @@
 // A wrong server: there is one worker less than --threads says.
 // fails: 4.3.as_many_clients_as_workers_are_served_at_once,
-// 4.3.one_client_too_many_waits_for_a_worker,
 // 4.3.clients_are_served_in_the_order_of_their_arrival,
+// 4.3.one_client_too_many_waits_for_a_worker, 4.4.waiting_for_room_takes_no_processor_time,
 // 4.5.sigterm_ends_it_with_clients_in_the_queue
 // cause: fewer clients are served at once than --threads says
 

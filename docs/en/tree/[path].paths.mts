@@ -1,0 +1,3 @@
+import { treePages } from '../../.vitepress/tree.mts'
+
+export default { paths: () => treePages('en') }

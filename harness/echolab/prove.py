@@ -1,0 +1,125 @@
+"""The grader graded: every server whose verdict is known, many times, also on a busy machine."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from echolab import build
+from echolab.grading import grade
+from echolab.known import Known, Verdict, told
+from echolab.verdict import GraderTrouble
+
+
+_PR_SET_PDEATHSIG = 1  # man 2 prctl
+
+
+@dataclass
+class Proof:
+    """What came of all gradings of one server."""
+
+    server: Known
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    changed: bool = False  # whether two runs failed different checks
+    seconds: float = 0.0  # of all runs together
+    accounts: list[str] = field(default_factory=list)  # of what was seen where it was not right
+
+    @property
+    def is_right(self) -> bool:
+        return set(self.verdicts) <= {Verdict.RIGHT}
+
+
+@dataclass(frozen=True)
+class _Run:
+    verdict: Verdict
+    told: str
+    failed: frozenset[str]
+    seconds: float
+
+
+def prove(
+    servers: Sequence[Known],
+    *,
+    runs: int = 1,
+    jobs: int = 0,
+    stress: str | None = None,
+    done: Callable[[Proof], None] = lambda proof: None,
+) -> list[Proof]:
+    """Grades each server `runs` times, `jobs` at a time (0: one for each processor).
+
+    `stress` is "busy" (each processor has other work as well) or "half" (all of this has half of one
+    processor). `done` is told of each server after each of its runs. Raises GraderTrouble, CompileError.
+    """
+    build.build(*{path for server in servers for path in server.binaries})
+    proofs = {server: Proof(server) for server in servers}
+    failures: dict[Known, set[frozenset[str]]] = {server: set() for server in servers}
+    context = multiprocessing.get_context("spawn")
+    with (
+        _stressed(stress),
+        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=_begin, initargs=(os.getpid(),)) as pool,
+    ):
+        waiting: dict[Future[_Run], Known] = {}
+        for _ in range(runs):
+            waiting |= {pool.submit(_grade, server): server for server in servers}
+        try:
+            for future in as_completed(waiting):
+                server, run = waiting[future], future.result()
+                proof = proofs[server]
+                proof.verdicts[run.verdict] += 1
+                proof.seconds += run.seconds
+                failures[server].add(run.failed)
+                proof.changed = len(failures[server]) > 1
+                if run.verdict is not Verdict.RIGHT and run.told not in proof.accounts:
+                    proof.accounts.append(run.told)
+                done(proof)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return list(proofs.values())
+
+
+def _grade(server: Known) -> _Run:
+    try:
+        report = grade(server.target)
+    except GraderTrouble as error:
+        return _Run(Verdict.TROUBLE, str(error), frozenset(), 0.0)
+    failed = frozenset(check.id for check in report.checks if check.observed is not None)
+    return _Run(server.judge(report), told(report), failed - server.checks("perhaps"), report.seconds)
+
+
+def _begin(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's concern
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@contextmanager
+def _stressed(how: str | None) -> Iterator[None]:
+    processors = sorted(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("fork")
+    busy = [context.Process(target=_work, args=(os.getpid(), number), daemon=True) for number in processors]
+    if how == "half":
+        os.sched_setaffinity(0, processors[:1])
+        busy = busy[:1]
+    elif how != "busy":
+        busy = []
+    for process in busy:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+        os.sched_setaffinity(0, processors)
+
+
+def _work(parent: int, processor: int) -> None:
+    os.sched_setaffinity(0, {processor})
+    while os.getppid() == parent:
+        sum(range(10_000))
