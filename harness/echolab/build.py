@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from echolab.course import ROOT, Lesson
+from echolab.course import ROOT, Lesson, Step
 from echolab.verdict import GraderTrouble
 from echolab.warden import Warden
 
@@ -27,6 +28,8 @@ _ENVIRONMENT = ["LC_ALL=C.UTF-8", f"ECHOLAB_PYTHON={sys.executable}"]
 class CompileError(Exception):
     """A source file does not compile; the text is the compiler's, file and line first."""
 
+    what = "does not compile"
+
 
 def server(lesson: Lesson, solutions: bool = False) -> Path:
     """Where Meson puts the lesson's server."""
@@ -39,26 +42,88 @@ def sanitized(lesson: Lesson, solutions: bool, sanitizer: str) -> Path:
     return DIRECTORY / f"{kind}s" / f"{kind}-{lesson.number}-{sanitizer}"
 
 
+def alone(lesson: Lesson, step: Step, sanitizer: str | None = None) -> Path:
+    """Where Meson puts the solution with only this step's chapter taken from the lesson."""
+    name = f"only-{step.number}" + (f"-{sanitizer}" if sanitizer else "")
+    return DIRECTORY / "solutions" / lesson.slug / name
+
+
 def build(*targets: Path) -> None:
     """Brings `targets` up to date. Raises CompileError, GraderTrouble."""
     with _only_one():
         configure()
-        names = [str(target.relative_to(DIRECTORY)) for target in targets]
-        code, printed = _run([_tool("ninja"), "-C", str(DIRECTORY), *names])
+        code, printed = _ninja(targets)
         if code == 0:
             return
-        if errors := _compiler_errors(printed):
-            raise CompileError(errors)
-        raise GraderTrouble(f"the build failed:\n{_last_lines(printed)}")
+        if (failed := _failures(printed)) and failed[0][1]:
+            raise CompileError(failed[0][1])
+        raise GraderTrouble(f"the build failed:\n{last_lines(printed)}")
 
 
-def configure() -> None:
-    """Sets up the build folder unless that is done. Raises GraderTrouble."""
-    if (DIRECTORY / "build.ninja").exists():
-        return
-    code, printed = _run([_tool("meson"), "setup", str(DIRECTORY), str(ROOT)])
+def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
+    """Brings the servers alone() of these steps up to date, side by side; with sanitizers too, if so.
+
+    Returns what the compiler has to say against some of them, by step. Raises GraderTrouble.
+    """
+    with _only_one():
+        configure()
+        kinds = (None, "tsan", "asan") if sanitized else (None,)
+        targets = [alone(lesson, step, kind) for step in steps for kind in kinds]
+        code, printed = _ninja(targets, "-k", "0")
+        failed = _failures(printed) if code else []
+    errors: dict[int, str] = {}
+    for output, said in failed:
+        name = re.search(rf"(?:(?<!\d){lesson.number}-|{lesson.slug}/)only-(\d+)\b", output)
+        if not name or not said:
+            raise GraderTrouble(f"the build failed:\n{last_lines(printed)}")
+        errors.setdefault(int(name[1]), said)
+    if code and not errors:
+        raise GraderTrouble(f"the build failed:\n{last_lines(printed)}")
+    return errors
+
+
+def configure(needed: str = "") -> None:
+    """Sets up the build folder, unless that is done and it has the target `needed`. Raises GraderTrouble.
+
+    What was installed since then (Catch2, say) is found by setting it up once more.
+    """
+    options = []
+    try:
+        if needed in (DIRECTORY / "build.ninja").read_text(encoding="utf-8"):
+            return
+        options = ["--reconfigure"]
+    except FileNotFoundError:
+        pass
+    code, printed = _run([_tool("meson"), "setup", *options, str(DIRECTORY), str(ROOT)])
     if code != 0:
-        raise GraderTrouble(f"meson setup failed:\n{_last_lines(printed)}")
+        raise GraderTrouble(f"meson setup failed:\n{last_lines(printed)}")
+
+
+@cache
+def targets() -> frozenset[str]:
+    """All that Ninja can build, by name. Raises GraderTrouble."""
+    _, printed = _query("targets", "all")
+    return frozenset(line.rpartition(": ")[0] for line in printed.splitlines())
+
+
+def commands(name: str) -> list[str]:
+    """The commands that make the target `name`, in order, run in the build folder. Raises GraderTrouble."""
+    code, printed = _query("commands", name)
+    if code != 0 or not printed:
+        raise GraderTrouble(f"Ninja does not know how to make {name}: {last_lines(printed)}")
+    return printed.splitlines()
+
+
+def _query(*words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [_tool("ninja"), "-C", str(DIRECTORY), "-t", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines(keepends=True)
+    return done.returncode, "".join(line for line in lines if not line.startswith("ninja: "))
 
 
 @contextmanager
@@ -78,6 +143,11 @@ def _tool(name: str) -> str:
     if not found:
         raise GraderTrouble(f"{name} is not installed")
     return found
+
+
+def _ninja(targets: Iterable[Path], *options: str) -> tuple[int, str]:
+    names = [str(target.relative_to(DIRECTORY)) for target in targets]
+    return _run([_tool("ninja"), "-C", str(DIRECTORY), *options, *names])
 
 
 def _run(command: list[str]) -> tuple[int, str]:
@@ -103,27 +173,55 @@ def _run(command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _compiler_errors(output: str) -> str | None:
-    """What the first failed command said, from its first error on, with paths from the top folder."""
+def _failures(output: str) -> list[tuple[str, str | None]]:
+    """Of each command that failed: what it should have made, and what it said from its first error on.
+
+    That is None where there is no compiler's error in it. Paths count from the top folder.
+    """
     prefix = os.path.relpath(ROOT, DIRECTORY) + "/"
     text = output.replace(f"{DIRECTORY}/{prefix}", "").replace(prefix, "")
-    lines = iter(text.splitlines())
-    if not any(line.startswith("FAILED: ") for line in lines):
-        return None
-    next(lines)  # the command itself
-    said = list(takewhile(lambda line: not re.match(r"\[\d+/\d+\] |ninja: ", line), lines))
-    error = re.compile(r"\S+:\d+(:\d+)?: (fatal )?error: |.*(undefined reference to|multiple definition of) ")
-    first = next((n for n, line in enumerate(said) if error.match(line)), None)
-    return None if first is None else "\n".join(said[first : first + 40])
+    failures = []
+    for block in re.split(r"(?m)^FAILED: ", text)[1:]:
+        made, _, *lines = block.splitlines()  # and the command itself
+        said = list(takewhile(lambda line: not re.match(r"\[\d+/\d+\] |ninja: ", line), lines))
+        failures.append((made, first_errors(said)))
+    return failures
 
 
-def _last_lines(text: str, most: int = 15) -> str:
+def first_errors(said: list[str]) -> str | None:
+    """What a compiler or linker said, from its first error on; None if there is none in it.
+
+    A mistake of the student's goes before what follows from it in somebody else's file.
+    """
+    error = r":\d+(:\d+)?: (fatal )?error: "
+    for pattern in (r"lessons/\S+" + error, r"\S+" + error, r".*(undefined reference to|multiple definition of) "):
+        for number, line in enumerate(said):
+            if re.match(pattern, line):
+                return "\n".join(said[number : number + 40])
+    return None
+
+
+def last_lines(text: str, most: int = 15) -> str:
+    """The end of what a program printed."""
     return "\n".join(text.strip().splitlines()[-most:])
+
+
+def unit(lesson: Lesson, step: Step | None) -> int:
+    """Builds and runs the unit tests of a lesson, or of one step; 0, or 1 if one of them failed.
+
+    Raises CompileError, GraderTrouble.
+    """
+    binary = server(lesson).with_name("server_test")
+    with _only_one():
+        configure(f"lessons/{lesson.slug}/server_test")
+    build(binary)
+    tags = [f"[step-{step.number}]"] if step else []
+    return 1 if subprocess.run([binary, *tags], stdin=subprocess.DEVNULL, check=False).returncode else 0
 
 
 def test(names: list[str]) -> int:
     """Builds and runs the project's tests with Meson; its exit code. Raises GraderTrouble."""
-    configure()
+    configure("server_test")
     log = DIRECTORY / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     command = [_tool("meson"), "test", "-C", str(DIRECTORY), "--print-errorlogs", *names]

@@ -1,21 +1,37 @@
 """The verbs of harness/lab. No logic: each reads its options, calls one function, sets the exit code."""
 
 import importlib.util
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Optional
 
 import typer
+import typer.core
+from click.shell_completion import get_completion_class
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress as ProgressBar
 
 from echolab import bench as benchmark
-from echolab import build, contenders, course, output, pages, scenarios, site, tracing
+from echolab import (
+    build,
+    contenders,
+    course,
+    guide,
+    output,
+    pages,
+    scenarios,
+    site,
+    stubs,
+    tracing,
+)
 from echolab.grading import Interrupted, Target, grade
 from echolab.known import catalogue
+from echolab.progress import Progress, remember
 from echolab.prove import Proof
 from echolab.prove import prove as prove_all
+from echolab.regions import RegionError
 from echolab.report import Report, Status, figures, json, junit, terminal
 from echolab.report import proof as proof_table
 from echolab.server import Command, CommandError
@@ -24,10 +40,34 @@ from echolab.verdict import GraderTrouble
 
 FAILED, USAGE, TROUBLE, INTERRUPTED = 1, 2, 3, 130
 
+
+class _AsWritten(typer.core.TyperGroup):
+    """Lists the verbs in the order in which they stand here, a student's first; Ctrl-C ends each with 130."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("lab: stopped", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+
+    def list_commands(self, ctx: object) -> list[str]:
+        return list(self.commands)
+
+
 app = typer.Typer(
-    help="Echo Lab: finish real TCP servers, and see whether they hold.",
+    cls=_AsWritten,
+    help="""Echo Lab: finish real TCP servers, and see whether they hold.
+
+    \b
+    Open lessons/1-single-process/server.cpp, finish its step 1, and ask:
+      harness/lab check 1      what is right, what is wrong, where and why
+      harness/lab check 1.4    the same for one step
+      harness/lab hint 1.4     what to think about when you are stuck
+
+    `harness/lab check --help` says more of a command.""",
     epilog="Exit codes: 0 everything passed, 1 something failed, 2 wrong usage, "
-    "3 the grader could not do its work.",
+    "3 the grader could not do its work, 130 stopped with Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -41,25 +81,52 @@ def lab() -> None:
     pass
 
 
+def _lessons(incomplete: str) -> list[tuple[str, str]]:
+    known = [(str(lesson.number), lesson.title) for lesson in course.lessons()]
+    return [(name, title) for name, title in known + _steps("") if name.startswith(incomplete)]
+
+
+def _steps(incomplete: str) -> list[tuple[str, str]]:
+    known = [(step.id, step.title) for lesson in course.lessons() for step in lesson.steps]
+    return [(name, title) for name, title in known if name.startswith(incomplete)]
+
+
 @app.command()
 def check(
     lesson: Optional[str] = typer.Argument(
-        None, metavar="[LESSON[.STEP]]", help="1 or 1.4; all lessons if it is left out."
+        None,
+        metavar="[LESSON[.STEP]]",
+        help="1 or 1.4; all lessons if it is left out.",
+        autocompletion=_lessons,
+        show_default=False,
     ),
     solutions: bool = typer.Option(
         False, "--solutions", help="Grade the reference solutions instead."
     ),
     server: Optional[str] = typer.Option(
         None,
+        show_default=False,
         metavar="'CMD … {port} …'",
         help="Grade any program instead, in any language. {port} is filled in, and {host}, {slots} "
         "and {threads} where they are given.",
     ),
     port: Optional[int] = typer.Option(
-        None, metavar="N", min=1, max=65535, help="The port that CMD uses, if it is fixed."
+        None,
+        metavar="N",
+        min=1,
+        max=65535,
+        show_default=False,
+        help="The port that CMD uses, if it is fixed.",
     ),
     json_file: Optional[Path] = typer.Option(
-        None, "--json", metavar="FILE", help="Write the report as JSON too; - for stdout."
+        None,
+        "--json",
+        metavar="FILE",
+        show_default=False,
+        help="Write the report as JSON too; - for stdout.",
+    ),
+    watch: bool = typer.Option(
+        False, "--watch", help="Stay, and grade again on every save: the changed step first."
     ),
     html_file: Optional[Path] = typer.Option(
         None, "--html", metavar="FILE", help="Write it as one HTML page too."
@@ -74,7 +141,11 @@ def check(
         "blame; it changes no verdict.",
     ),
 ) -> None:
-    """Build and grade your lessons."""
+    """Build and grade your lessons.
+
+    A step that fails says what was expected, what was seen, why, and where to read on. One that
+    is right but hidden behind another has its points all the same.
+    """
     files = [(json_file, json.write), (junit_file, junit.write)]
     if html_file:
         _need_jinja2("--html")
@@ -89,16 +160,31 @@ def check(
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=False)
     try:
         targets = _targets(lesson, solutions, server, port)
+        if watch and (server or wanted):
+            raise CommandError(
+                "--watch shows what it sees; it goes with a lesson or --solutions only"
+            )
     except (course.UnknownLesson, CommandError) as error:
         _leave(USAGE, str(error))
+    if watch:
+        _watch(targets[0][0].lesson if lesson else None, solutions, console)
     reports: list[Report] = []
     code = 0
+    if not lesson:
+        terminal.write_progress(
+            [Progress.load().summary(found) for found in course.lessons()], console
+        )
     try:
         for target, step in targets:
             with console.status("building", spinner="line") as status:
                 report = grade(target, step, status.update, explain=witness)
             reports.append(report)
-            terminal.write(report, console)
+            if not lesson and not solutions and _passed_over(target.lesson):
+                terminal.write_summary(report, console)
+            else:
+                terminal.write(report, console)
+            if not solutions and not server:
+                remember(target.lesson, report)
     except Interrupted as stopped:
         reports.append(stopped.report)
         terminal.write(stopped.report, console)
@@ -112,6 +198,20 @@ def check(
     if code == INTERRUPTED:
         _leave(INTERRUPTED, "stopped: what is not listed as passed or failed was not tried")
     raise typer.Exit(_exit_code(reports))
+
+
+def _watch(lesson: course.Lesson | None, solutions: bool, console: Console) -> NoReturn:
+    try:
+        from echolab.watch import watch  # the one verb that needs watchdog
+    except ImportError as error:
+        _leave(TROUBLE, f"{error.name} is not installed; harness/lab check --watch installs it")
+    try:
+        watch(lesson, solutions, console)
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        pass
+    _leave(INTERRUPTED, "stopped")
 
 
 def _targets(
@@ -128,11 +228,17 @@ def _targets(
     return [(Target(found, solutions, command), step) for found, step in chosen]
 
 
+def _passed_over(lesson: course.Lesson) -> bool:
+    """Whether there is nothing to say of a lesson yet: nobody has begun it, and it is not the next."""
+    current = Progress.load().current()
+    return stubs.untouched(lesson) and not (current and current.lesson == lesson.number)
+
+
 def _exit_code(reports: list[Report]) -> int:
     found = {check.status for report in reports for check in report.checks}
     if Status.ERROR in found or not found:
         return TROUBLE
-    return 0 if found == {Status.PASS} else FAILED
+    return 0 if found == {Status.PASS} and all(report.whole for report in reports) else FAILED
 
 
 def _refuse_unwritable(*paths: Path) -> None:
@@ -215,6 +321,214 @@ def trace(
         _leave(FAILED, f"it ends early: {seen.trouble}")
 
 
+@app.command("class")
+def class_(
+    source: Path = typer.Argument(
+        ..., metavar="DIR", help="A folder, or an archive, of submissions: folders, zip and tar files, "
+        "single server.cpp files; or what Gradescope, Moodle or Canvas let one download."
+    ),
+    out: Path = typer.Option(..., "--out", metavar="DIR", help="Where the gradebook is written."),
+    lesson: Optional[int] = typer.Option(
+        None, "--lesson", metavar="N", help="This one only; else all that anybody has handed in."
+    ),
+    jobs: int = typer.Option(
+        os.cpu_count() or 1, "--jobs", metavar="N", min=1, help="How many are graded side by side."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Go on: grade what is missing or has changed."),
+    regrade: list[str] = typer.Option([], "--regrade", metavar="STUDENT", help="Grade this one again."),
+    scheduler: Optional[str] = typer.Option(
+        None, "--scheduler", metavar="tcp://HOST:PORT", help="Grade on a Dask cluster."
+    ),
+    seconds: float = typer.Option(
+        900, "--seconds", metavar="S", min=1, help="The longest that one submission may take."
+    ),
+    no_sandbox: bool = typer.Option(
+        False, "--no-sandbox", help="Grade although nothing protects this machine from a submission."
+    ),
+) -> None:
+    """Grade every submission of a class."""
+    from echolab import classroom, collecting  # what only a class needs
+    from echolab.report import gradebook as gradebook_files
+
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        only = course.find(str(lesson))[0] if lesson is not None else None
+        class_ = collecting.collect(source, only)
+        numbers = (only.number,) if only else classroom.lessons_handed_in(class_)
+        settings = classroom.Settings(numbers, not no_sandbox, seconds)
+        order = classroom.Order(resume, tuple(regrade))
+        rows = classroom.grade_class(class_, out, settings, order, jobs, scheduler, console)
+        gradebook_files.write(rows, numbers, out)
+    except (course.UnknownLesson, collecting.CollectError, classroom.WrongUsage) as error:
+        _leave(USAGE, str(error))
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except OSError as error:
+        _leave(TROUBLE, f"{error.filename or out}: {error.strerror}")
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped; --resume goes on from here")
+    troubled = [row for row in rows if row.trouble]
+    console.print(f"{len(rows) - len(troubled)} submissions graded: {out / gradebook_files.PAGE}")
+    for row in troubled:
+        console.print(f"not graded: {row.student}: {row.trouble}", markup=False)
+    raise typer.Exit(FAILED if troubled else 0)
+
+
+_STEP = typer.Argument(
+    None,
+    metavar="[STEP]",
+    help="2.3; the one that comes next if it is left out.",
+    autocompletion=_steps,
+    show_default=False,
+)
+
+
+def _chosen(text: str | None) -> tuple[course.Lesson, course.Step]:
+    try:
+        progress = Progress.load()
+        lesson, step = course.find(text) if text else (None, progress.current())
+        if lesson and not step:
+            step = progress.next_step(lesson)
+    except course.UnknownLesson as error:
+        _leave(USAGE, str(error))
+    if not step:
+        _leave(USAGE, "everything is done; name a step, for example 2.3")
+    return course.find(step.id)[0], step
+
+
+@app.command()
+def hint(
+    step: Optional[str] = _STEP,
+    everything: bool = typer.Option(False, "--all", help="All of the step's hints."),
+) -> None:
+    """Show the next hint for a step.
+
+    There are two or three; the last one nearly gives the answer.
+    """
+    lesson, chosen = _chosen(step)
+    shown = guide.hints(chosen, everything)
+    terminal.write_hints(chosen, shown, lesson.where(chosen), Console(highlight=False))
+
+
+@app.command()
+def unit(
+    what: str = typer.Argument(
+        ...,
+        metavar="LESSON[.STEP]",
+        show_default=False,
+        help="2, or 2.3 for one step.",
+        autocompletion=_lessons,
+    ),
+) -> None:
+    """Run the unit tests of a lesson or step.
+
+    They try its functions one by one, without a server around them.
+    """
+    try:
+        raise typer.Exit(build.unit(*course.find(what)))
+    except course.UnknownLesson as error:
+        _leave(USAGE, str(error))
+    except build.CompileError as error:
+        _leave(FAILED, f"it does not compile:\n{error}")
+    except GraderTrouble as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+
+
+@app.command()
+def show(
+    step: Optional[str] = _STEP,
+    diff: bool = typer.Option(False, "--diff", help="What differs from your chapter."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask first."),
+) -> None:
+    """Show the solution of a step.
+
+    Read it when you are done, to compare; or when you have tried for long.
+    """
+    lesson, chosen = _chosen(step)
+    console = Console(highlight=False)
+    if not yes and not _agreed(f"Show the solution of step {chosen.id}, {chosen.title}?"):
+        _leave(0, f"not shown; harness/lab hint {chosen.id} gives less away")
+    try:
+        terminal.write_code(
+            *guide.difference(lesson, chosen) if diff else guide.chapter(lesson, chosen), console
+        )
+    except (guide.NotHere, RegionError) as error:
+        _leave(TROUBLE if isinstance(error, guide.NotHere) else FAILED, str(error))
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        _leave(USAGE, "nobody is there to be asked; --yes does without")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
+    except KeyboardInterrupt:
+        print()
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def reset(
+    what: str = typer.Argument(
+        ...,
+        metavar="LESSON[.STEP]",
+        show_default=False,
+        help="2.3 for one chapter, 2 for the whole file.",
+        autocompletion=_lessons,
+    ),
+) -> None:
+    """Put a chapter, or a file, back as it was.
+
+    It becomes what was handed out; a copy of your file is kept beside it.
+    """
+    try:
+        lesson, step = course.find(what)
+    except course.UnknownLesson as error:
+        _leave(USAGE, str(error))
+    name = f"Step {step.id}" if step else str(lesson.source().relative_to(course.ROOT))
+    try:
+        kept = stubs.put_back(lesson, step)
+    except RegionError as error:
+        _leave(
+            FAILED,
+            f"{error}; harness/lab reset {lesson.number} puts the whole file back, and keeps a copy",
+        )
+    except stubs.NoStub as error:
+        _leave(TROUBLE, str(error))
+    except OSError as error:
+        _leave(TROUBLE, f"cannot write {error.filename}: {error.strerror}")
+    print(f"{name} is as it was handed out.")
+    if kept:
+        print(f"Your file as it was: {kept.relative_to(course.ROOT)}")
+
+
+@app.command()
+def completion(
+    shell: str = typer.Argument(
+        ...,
+        metavar="bash|zsh|fish",
+        show_default=False,
+        autocompletion=lambda: ["bash", "zsh", "fish"],
+    ),
+) -> None:
+    """Have the Tab key complete lessons and steps.
+
+    \b
+    Prints a script for your shell. Put this into ~/.bashrc, with the path of your copy:
+      eval "$(harness/lab completion bash)"
+    """
+    found = get_completion_class(shell)
+    if not found:
+        _leave(USAGE, f"there is no completion for {shell!r}; there is for bash, zsh and fish")
+    script = found(typer.main.get_command(app), {}, "lab", "_LAB_COMPLETE").source()
+    # Typer puts these words the other way round than Click, whose script this is.
+    print(script.replace(f"{shell}_complete", f"complete_{shell}"))
+
+
 @app.command()
 def prove(
     names: Optional[list[str]] = typer.Argument(
@@ -237,7 +551,7 @@ def prove(
         _leave(USAGE, f"no server's name contains {' or '.join(names or [])}")
     console = Console(highlight=False)
     try:
-        with Progress(console=console, transient=True) as bar:
+        with ProgressBar(console=console, transient=True) as bar:
             task = bar.add_task("building", total=runs * len(chosen))
 
             def done(proof: Proof) -> None:
@@ -333,9 +647,12 @@ def bench(
 
 @app.command()
 def test(
-    names: Optional[list[str]] = typer.Argument(None, help="Only these tests."),
+    names: Optional[list[str]] = typer.Argument(None, help="Only these tests.", show_default=False),
 ) -> None:
-    """Run the project's own tests: what must pass before a change lands."""
+    """Run the project's own tests.
+
+    They must pass before a change lands.
+    """
     try:
         raise typer.Exit(build.test(names or []))
     except GraderTrouble as error:
@@ -387,4 +704,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows ASCII only shows "?" for what it cannot, instead of ending us.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    app(prog_name="lab")
+    try:
+        app(prog_name="lab")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Who interrupts does not wait for builds that go on beside us: they end with us.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise

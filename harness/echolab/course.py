@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -35,16 +35,25 @@ class Step:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson; `slug` names its folder below lessons/ and solutions/."""
+    """One lesson; `slug` names its folder below lessons/ and solutions/ in `root`, which is the
+    project's own tree or a submission's."""
 
     number: int
     slug: str
     title: str
     section: str
     steps: tuple[Step, ...]
+    root: Path = ROOT
 
     def source(self, solutions: bool = False) -> Path:
-        return ROOT / ("solutions" if solutions else "lessons") / self.slug / "server.cpp"
+        if solutions:
+            return ROOT / "solutions" / self.slug / "server.cpp"
+        return self.root / "lessons" / self.slug / "server.cpp"
+
+    @property
+    def of_the_course(self) -> "Lesson":
+        """The same lesson in the project's own tree."""
+        return replace(self, root=ROOT)
 
     def step(self, number: int) -> Step:
         return self.steps[number - 1]
@@ -62,7 +71,7 @@ class Lesson:
             for number, line in enumerate(region.lines, region.first_line)
             if name.search(line) and not line.lstrip().startswith("//")
         )
-        return str(path.relative_to(ROOT)), next(found, region.first_line)
+        return str(path.relative_to(ROOT if solutions else self.root)), next(found, region.first_line)
 
 
 @cache

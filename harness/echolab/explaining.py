@@ -143,7 +143,7 @@ class Explanation:
         )
         found = find(scene) or self._where_it_should_be(scene, step)
         if found:
-            check.where = Where(_shown(found.place.file), found.place.line)
+            check.where = Where(self._shown(found.place.file), found.place.line)
             check.cause = found.cause or check.cause
             check.rule = found.rule
 
@@ -154,6 +154,10 @@ class Explanation:
         )
         place = scene.definition(files, step.functions[0])
         return Finding(place, None, "the_function_of_the_step") if place else None
+
+    def _shown(self, file: Path) -> str:
+        root = self._lesson.root
+        return str(file.relative_to(root)) if root in file.parents else str(file)
 
     def _is_own(self, file: Path) -> bool:
         if self._sources:
@@ -180,10 +184,6 @@ def _first_pid(events: list[Event], main: int) -> int:
 def _around_the_end(events: list[Event]) -> tuple[Event, ...]:
     earliest = events[-1].time - _LONGEST_NS
     return tuple(event for event in events[-_MOST_EVENTS:] if event.time >= earliest)
-
-
-def _shown(file: Path) -> str:
-    return str(file.relative_to(ROOT)) if ROOT in file.parents else str(file)
 
 
 def _samples(server: Server, witness: Witness) -> list[Event]:

@@ -7,10 +7,11 @@ them or pytest itself.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from echolab import build, procfs, sanitizers
 from echolab.course import ROOT, Lesson, Step
 from echolab.explaining import Explanation
+from echolab.isolation import Isolation
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
 from echolab.server import Command, Server, refuse_taken_port
@@ -28,7 +30,6 @@ from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 _SPELT = {"sigterm": "SIGTERM", "sigchld": "SIGCHLD", "eintr": "EINTR", "mib": "MiB"}
 _LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that does nothing else
 # The checks for which a server has to be built with a sanitizer.
-SANITIZERS = ("tsan", "asan")
 NEED_SANITIZER = (
     "no_two_threads_meet_in_the_same_memory",
     "nothing_is_read_or_written_out_of_bounds",
@@ -36,10 +37,14 @@ NEED_SANITIZER = (
 CHECKS = ROOT / "harness" / "checks"
 
 
+class Missing(build.CompileError):
+    """There is no source to build; the text says what can be done."""
+
+
 @dataclass(frozen=True)
 class Target:
-    """What is graded: a lesson's own server or, with `command`, any program, built from `sources`
-    if that is known.
+    """What is graded: a lesson's own server; with `command`, any program, built from `sources` if that
+    is known; with `alone`, the solution with only that step's chapter taken from the lesson.
 
     Of a program, `sanitized` says where it is when built with "tsan" or "asan", if it can be.
     """
@@ -49,30 +54,53 @@ class Target:
     command: Command | None = None
     sources: tuple[Path, ...] = ()
     sanitized: Callable[[str], Path] | None = None
-
-    def sanitized_binary(self, name: str) -> Path | None:
-        """Where the server is that is built with the sanitizer "tsan" or "asan", if it can be."""
-        if self.command:
-            return self.sanitized(name) if self.sanitized else None
-        return build.sanitized(self.lesson, self.solutions, name)
+    alone: Step | None = None
 
     @property
     def name(self) -> str:
         if self.command:
             return self.command.text
-        return str(self.lesson.source(self.solutions).relative_to(ROOT))
+        return str(self.lesson.source(self.solutions).relative_to(self.lesson.root))
 
     def prepare(self) -> Command:
-        """Builds what is needed and says how to start the server. Raises what build() raises."""
+        """Builds what is needed and says how to start the server. Raises Missing, and what build() raises."""
+        if not self.command and not self.lesson.source(self.solutions).exists():
+            raise Missing(f"{self.name} is not there; harness/lab reset {self.lesson.number} puts it back")
         if gap := procfs.missing():
             raise GraderTrouble(gap)
-        build.build(build.WARDEN)
         if self.command:
+            build.build(build.WARDEN)
             if self.command.fixed_port:
                 refuse_taken_port("127.0.0.1", self.command.fixed_port)
             return self.command
-        binary = build.server(self.lesson, self.solutions)
-        build.build(binary)
+        self.build(build.WARDEN, self.binary)
+        return self.start(self.binary)
+
+    @property
+    def binary(self) -> Path:
+        """The server, where it is the course's own."""
+        if self.alone:
+            return build.alone(self.lesson, self.alone)
+        return build.server(self.lesson, self.solutions)
+
+    def sanitized_binary(self, name: str) -> Path | None:
+        """Where the server is that is built with the sanitizer "tsan" or "asan", if it can be."""
+        if self.command:
+            return self.sanitized(name) if self.sanitized else None
+        if self.alone:
+            return build.alone(self.lesson, self.alone, name)
+        return build.sanitized(self.lesson, self.solutions, name)
+
+    def build(self, *binaries: Path) -> None:
+        """Brings them up to date. Raises CompileError, GraderTrouble."""
+        build.build(*binaries)
+
+    def build_alone(self, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
+        """Likewise what is graded with `alone`: see build.build_alone()."""
+        return build.build_alone(self.lesson, steps, sanitized)
+
+    def start(self, binary: Path) -> Command:
+        """How to start a server that was built."""
         return Command(own_command(binary, self.lesson))
 
     def where(self, step: Step) -> Where | None:
@@ -89,16 +117,16 @@ def own_command(binary: Path, lesson: Lesson) -> tuple[str, ...]:
 
 def chapter_trouble(target: Target) -> str | None:
     """What is wrong with the step markers of the graded file, in one line; None if nothing is."""
-    if target.command:
+    if target.command or not target.lesson.source(target.solutions).exists():
         return None
     source = target.lesson.source(target.solutions)
     try:
         found = read_regions(source)
     except RegionError as error:
-        return f"{str(error).replace(f'{ROOT}/', '')}; put the marker back: by it a step is found"
+        return f"{str(error).replace(f'{target.lesson.root}/', '')}; put the marker back: by it a step is found"
     absent = [str(step.number) for step in target.lesson.steps if step.number not in found]
     if absent:
-        return f"{source.relative_to(ROOT)}: the #region markers of step {', '.join(absent)} are missing"
+        return f"{target.name}: the #region markers of step {', '.join(absent)} are missing"
     return None
 
 
@@ -112,10 +140,15 @@ class Grading:
         only: Step | None = None,
         progress: Callable[[str], None] = lambda text: None,
         explanation: Explanation | None = None,
+        failed: Callable[[Step, bool], None] = lambda step, sanitized: None,
+        first: Step | None = None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self.target, self.command = target, command
         self._explanation = explanation
-        self._only, self._progress = only, progress
+        self._only, self._progress, self._failed = only, progress, failed
+        self._first, self._checked = first, checked
+        self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
         self._by_source: set[str] = set()
         self.never_listens = self.interrupted = False
@@ -130,20 +163,27 @@ class Grading:
         return True if collection_path.suffix == ".py" and collection_path.name != wanted else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        binaries = [self.target.sanitized_binary(name) for name in SANITIZERS]
+        binaries = [self.target.sanitized_binary(name) for name in sanitizers.NAMES]
         if None in binaries:
             items[:] = [item for item in items if not self.check_of(item).needs_source]
         if self._only:
             items[:] = [i for i in items if self.check_of(i).step == self._only.number]
-        items.sort(key=lambda item: self.check_of(item).step)
+        first = self._first.number if self._first else 0
+        items.sort(key=lambda item: (self.check_of(item).step != first, self.check_of(item).step))
         for item in items:
             self.results[item.nodeid] = self._blank(item)
             if self.check_of(item).needs_source:
                 self._by_source.add(item.nodeid)
-        if any(self.check_of(item).needs_source for item in items):
+        self.sanitized_steps = {
+            self.check_of(item).step for item in items if self.check_of(item).needs_source
+        }
+        if self.sanitized_steps:
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
-            self._sanitized = ThreadPoolExecutor(1).submit(build.build, *filter(None, binaries))
+            if not self.target.alone:  # that was built before
+                self._sanitized = ThreadPoolExecutor(1).submit(
+                    self.target.build, *filter(None, binaries)
+                )
 
     def judged_by_source(self, nodeid: str) -> bool:
         """Whether the check builds the server anew, with a sanitizer, which names the line itself."""
@@ -152,14 +192,15 @@ class Grading:
     def sanitized_command(self, sanitizer: str) -> Command:
         """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
         binary = self.target.sanitized_binary(sanitizer)
-        assert self._sanitized and binary
+        assert binary
         try:
-            self._sanitized.result()
+            if self._sanitized:
+                self._sanitized.result()
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
         # Without the same addresses in each run, tsan does not start on some kernels.
-        own = own_command(binary, self.target.lesson)
-        return Command(("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *own))
+        built = self.target.start(binary).without_memory_limit()
+        return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
 
     def make_server(self, **options: Any) -> Server:
         """A server to be graded, not started yet."""
@@ -183,6 +224,9 @@ class Grading:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._progress(self.results[nodeid].title)
 
+    def pytest_runtest_logfinish(self) -> None:
+        self._checked()
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo
@@ -197,7 +241,9 @@ class Grading:
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt) or result.status in (Status.FAIL, Status.ERROR):
             return
-        self._judge(result, error, self.target.lesson.step(self.check_of(item).step))
+        step = self.target.lesson.step(self.check_of(item).step)
+        self.judge(result, error, step)
+        self._failed(step, step.number in self.sanitized_steps)
         if isinstance(error, (Failed, Blocked)):
             outcome.get_result().longrepr = f"{result.status.value}: {error}"
 
@@ -214,7 +260,8 @@ class Grading:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
 
-    def _judge(self, result: CheckResult, error: BaseException, step: Step) -> None:
+    def judge(self, result: CheckResult, error: BaseException, step: Step) -> None:
+        """Notes what a check has raised."""
         if isinstance(error, Failed):
             result.status = Status.FAIL
             result.expected, result.observed = error.expected, error.observed
@@ -251,32 +298,55 @@ def grade(
     target: Target,
     only: Step | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    first: Step | None = None,
+    so_far: Callable[[Report], None] = lambda report: None,
     *,
     explain: bool = True,
 ) -> Report:
     """Grades `target`, or one step of it; with `explain`, failed checks are then tried once more with
-    a witness, for their lines and causes. Raises GraderTrouble, Interrupted."""
+    a witness, for their lines and causes. Raises GraderTrouble, Interrupted.
+
+    `progress` is told what is being done, and `so_far` what is known after each check; `first` is
+    the step that is graded before the others.
+    """
     start = time.perf_counter()
     try:
         command, broken = target.prepare(), None
-    except build.CompileError as error:
+    except Missing as error:
         command, broken = Command(()), str(error)
-    plugin = Grading(target, command, only, progress)
+    except build.CompileError as error:
+        command, broken = Command(()), f"{target.name} does not compile:\n{error}"
+    isolation = None if target.command or target.solutions else Isolation(target.lesson, target.build_alone, partial(_grade_alone, target))
+    plugin = Grading(
+        target,
+        command,
+        only,
+        progress,
+        failed=isolation.expect if isolation else lambda step, sanitized: None,
+        first=first,
+        checked=lambda: so_far(plugin.report(time.perf_counter() - start)),
+    )
     code = _run_pytest(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
     if broken:
-        report.notes.append(f"{target.name} does not compile:\n{broken}")
+        report.notes.append(broken)
         for check in report.checks:
             check.status = Status.BLOCKED
-            check.observed = f"{target.name} does not compile: {broken.splitlines()[0]}"
+            check.observed = " ".join(broken.splitlines()[:2])
     elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
         raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
     elif explain and not _explained(plugin, progress):
         raise Interrupted(report)
+    if isolation:
+        try:
+            isolation.isolate(report, progress, plugin.sanitized_steps)
+        except KeyboardInterrupt:
+            raise Interrupted(report) from None
+        report.seconds = time.perf_counter() - start
     return report
 
 
@@ -298,6 +368,27 @@ def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     again = Grading(target, graded.command, None, progress, explanation)
     _run_pytest(again, [], explanation)
     return not again.interrupted
+
+
+def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]:
+    """Grades the solution with only this chapter taken from the lesson; it has to be built."""
+    target = replace(whole, alone=step)
+    plugin = Grading(target, target.start(target.binary), step)
+    code = _run_pytest(plugin, [])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise GraderTrouble(f"pytest could not run the checks of step {step.id} ({code!r})")
+    results = list(plugin.results.values())
+    if plugin.never_listens:
+        # All other chapters are finished, so this is no reason not to try; it is what came of it.
+        for result in results:
+            if result.status is Status.BLOCKED:
+                failure = Failed(
+                    "the finished server listens, with your chapter in it",
+                    "it does not, or it has ended",
+                    "everything else in it is the solution's: it is this chapter that keeps it from serving",
+                )
+                plugin.judge(result, failure, step)
+    return results
 
 
 def _run_pytest(plugin: Grading, extra: list[str], *others: object) -> int:

@@ -21,9 +21,9 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
-from echolab import build, course
+from echolab import build, sanitizers, course
 from echolab.course import ROOT, Lesson
-from echolab.grading import NEED_SANITIZER, SANITIZERS, Target, own_command
+from echolab.grading import NEED_SANITIZER, Target, own_command
 from echolab.report import Report, Status
 from echolab.server import Command
 
@@ -87,7 +87,7 @@ class Known:
         """All that has to be built to grade it."""
         if not self.binary:
             return []
-        sanitized = [self._sanitized(name) for name in SANITIZERS] if self._needs_sanitizer else []
+        sanitized = [self._sanitized(name) for name in sanitizers.NAMES] if self._needs_sanitizer else []
         return [self.binary, *sanitized]
 
     @property

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+NAMES = ("tsan", "asan")
 # How the sanitizers are told to report: at once, on stderr, and without ending the server (tsan).
 ENVIRONMENT = (
     "TSAN_OPTIONS=halt_on_error=0:report_signal_unsafe=0:exitcode=0:color=never",
@@ -46,8 +47,9 @@ def _finding(report: str, source: Path) -> Finding | None:
         return None
     places: list[str] = []
     line = None
+    file = re.escape("/".join(source.parts[-3:]))
     for stack in re.split(r"\n\s*\n", report):
-        frame = re.search(rf"#\d+ .*?(\w+)\([^\n]*{re.escape(source.parent.name)}/{source.name}:(\d+)", stack)
+        frame = re.search(rf"#\d+ .*?(\w+)\([^\n]*{file}:(\d+)", stack)
         if not frame:
             continue
         act = re.search(r"(?m)^\s*(Previous )?(atomic )?(write|read) of size", stack, re.IGNORECASE)

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import resource
 import select
 import shlex
 import shutil
@@ -13,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import psutil
 from echolab import diagnosis, procfs, sockets
 from echolab.client import Act, Client
 from echolab.procfs import Process, Sleep, Task
+from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble, Outcome
 from echolab.warden import NotStarted, Warden
 from echolab.witness import Witness
@@ -55,7 +55,8 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """How to start a server: a command with {port}, and perhaps {host}, {slots} and {threads}.
+    """How to start a server: a command with {port}, and perhaps {host}, {slots} and {threads}; in a
+    sandbox, if it is not trusted.
 
     Raises CommandError if its program is missing or is not executable.
     """
@@ -63,6 +64,7 @@ class Command:
     words: tuple[str, ...]
     fixed_port: int | None = None
     text: str = ""
+    sandbox: Sandbox | None = None
 
     @staticmethod
     def parse(text: str, port: int | None = None) -> "Command":
@@ -83,6 +85,10 @@ class Command:
             why = "is a folder" if found.is_dir() else "is not executable"
             raise CommandError(f"--server: {program} {why if found.exists() else 'does not exist'}")
         return Command(words, port, text)
+
+    def without_memory_limit(self) -> "Command":
+        """The same for a server with a sanitizer, which reserves terabytes."""
+        return replace(self, sandbox=self.sandbox and self.sandbox.within(memory=None))
 
     def takes(self, name: str) -> bool:
         """Whether the command has the placeholder {name}."""
@@ -146,13 +152,17 @@ class Server:
             port=self.port, host=self.host, slots=self.slots, threads=self.threads
         )
         try:
-            environment = self.witness.environment if self.witness else {}
+            witness, sandbox = self.witness, self.command.sandbox
+            if sandbox and witness:
+                library, folder = witness.files
+                sandbox = sandbox.showing(library).writing(folder)
             self._warden = Warden(
                 self._warden_binary,
                 words,
                 disturb=self._disturb,
                 most_tasks=_MOST_TASKS,
-                environment=environment,
+                environment=witness.environment if witness else {},
+                sandbox=sandbox,
             )
         except NotStarted as error:
             raise GraderTrouble(f"{words[0]} cannot be started: {error}") from error
@@ -443,13 +453,12 @@ class Server:
         taken = self.descriptors()
         lowest_free = next(n for n in range(len(taken) + 1) if n not in taken)
         process = psutil.Process(self.pid)
-        limits = process.rlimit(resource.RLIMIT_NOFILE)
-        process.rlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        before = procfs.limit_descriptors(self.pid, lowest_free)
         try:
             yield
         finally:
             if process.is_running():
-                process.rlimit(resource.RLIMIT_NOFILE, limits)
+                procfs.limit_descriptors(self.pid, before)
 
     @contextmanager
     def failing(self, call: str, error: int) -> Iterator[None]:

@@ -6,9 +6,11 @@ import select
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from echolab.sandbox import Sandbox
 from echolab.verdict import GraderTrouble
 
 _STREAM_BYTES = 131080  # as in warden.cpp: total, head, tail
@@ -24,7 +26,8 @@ class NotStarted(Exception):
 
 
 class Warden:
-    """One program and all that descends from it, until close(). `environment` adds to our own.
+    """One program and all that descends from it, until close(); in a sandbox, if one is given.
+    `environment` adds to our own; in a sandbox, to next to none.
 
     Should they become more than `most_tasks` processes and threads, all are stopped (SIGSTOP) for
     good, and `halted` is their number.
@@ -39,6 +42,7 @@ class Warden:
         *,
         disturb: bool = False,
         most_tasks: int = 0,
+        sandbox: Sandbox | None = None,
         environment: Mapping[str, str] = {},
     ) -> None:
         self._binary = binary
@@ -52,9 +56,13 @@ class Warden:
             arguments.append("--disturb")
         if most_tasks:
             arguments += ["--most-tasks", str(most_tasks)]
+        if sandbox:
+            arguments = sandbox.showing(binary).around(arguments, list(command), environment)
+        else:
+            arguments += ["--", *command]
         try:
             self._process = subprocess.Popen(
-                [*arguments, "--", *command],
+                arguments,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(), output),
@@ -124,10 +132,14 @@ class Warden:
             pass
         return None if self._wait_status is None else os.waitstatus_to_exitcode(self._wait_status)
 
-    def wait(self) -> int:
-        """Waits until the program has ended; its exit code."""
+    def wait(self, seconds: float | None = None) -> int:
+        """Waits until the program has ended; its exit code. Raises TimeoutError after `seconds`."""
+        end = None if seconds is None else time.monotonic() + seconds
         while (code := self.poll()) is None:
-            select.select([self._control], [], [])
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            select.select([self._control], [], [], left)
         return code
 
     def printed(self, stream: int) -> str:

@@ -1,10 +1,12 @@
 """The harness's own tests find the package, and share how they run the lab."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,23 @@ def step_binaries(lesson: course.Lesson) -> list[Path]:
     """The stepwise executables of a lesson, in order; build() has to be called on them."""
     folder = build.server(lesson, solutions=True).parent
     return [folder / f"step-{step.number}" for step in lesson.steps]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Selenium driver of headless Chromium."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromium-driver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for word in (
+        *("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"),
+        *("disable-component-update", "disable-sync", "disable-dev-shm-usage"),
+    ):
+        options.add_argument(f"--{word}")
+    started = webdriver.Chrome(service=webdriver.chrome.service.Service(driver), options=options)
+    yield started
+    started.quit()

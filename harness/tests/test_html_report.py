@@ -221,27 +221,6 @@ def test_without_jinja2_one_line_says_what_to_install(lab: Lab, tmp_path: Path) 
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["webdriver.Chrome"]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromium-driver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in (
-        *("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"),
-        *("disable-component-update", "disable-sync", "disable-dev-shm-usage"),
-    ):
-        options.add_argument(f"--{word}")
-    from selenium.webdriver.chrome.service import Service
-
-    started = webdriver.Chrome(service=Service(driver), options=options)
-    yield started
-    started.quit()
-
-
 @pytest.fixture
 def shown(browser: "webdriver.Chrome", tmp_path: Path) -> "webdriver.Chrome":
     path = tmp_path / "report.html"

@@ -26,7 +26,7 @@ ORDINARY = [
 EVERYTHING = (
     "g++ meson ninja-build python3-pytest python3-psutil python3-rich python3-typer"
 )
-FOR_TESTS = "pkg-config catch2 python3-jsonschema python3-jinja2"
+FOR_TESTS = "pkg-config catch2 bubblewrap python3-jsonschema python3-watchdog python3-jinja2"
 
 # A Python whose only modules are the standard library's and those that apt-get has brought.
 PYTHON = """#!/bin/sh
@@ -67,6 +67,7 @@ case " $* " in
       case $package in
         python3-*) cp "{root}/python" "{bin}/python3"; touch "{modules}/${{package#python3-}}.py" ;;
         ninja-build) cp "{root}/program" "{bin}/ninja" ;;
+        bubblewrap) cp "{root}/program" "{bin}/bwrap" ;;
         g++ | meson | pkg-config | catch2) cp "{root}/program" "{bin}/$package" ;;
       esac
     done ;;
@@ -148,8 +149,8 @@ class System:
             (self.modules / f"{module}.py").touch()
 
     def has_everything(self) -> None:
-        self.has_python(modules="pytest psutil rich typer jsonschema jinja2")
-        for name in ("g++", "meson", "ninja", "pkg-config"):
+        self.has_python(modules="pytest psutil rich typer jsonschema watchdog jinja2")
+        for name in ("g++", "meson", "ninja", "pkg-config", "bwrap"):
             shutil.copy(self.root / "program", self.bin / name)
 
     def has_apt(self) -> None:
@@ -381,6 +382,21 @@ def test_the_projects_own_tests_need_more(system: System) -> None:
     assert system.installed() == [EVERYTHING, FOR_TESTS]
 
 
+def test_what_only_a_watch_needs_is_installed_for_a_watch(system: System) -> None:
+    system.has_everything()
+    system.has_apt()
+    (system.modules / "watchdog.py").unlink()
+    assert system.run("check", "2").stderr == ""
+    assert system.run("check", "2", "--watch").stderr == "lab: installing python3-watchdog (once)\n"
+    assert system.installed() == ["python3-watchdog"]
+
+
+def test_a_class_needs_a_sandbox(system: System) -> None:
+    system.has_apt()
+    assert system.run("check").returncode == 0
+    assert system.run("class").stderr == "lab: installing bubblewrap python3-jinja2 (once)\n"
+
+
 def test_a_user_with_sudo_installs_through_it(system: System) -> None:
     system.has_apt()
     system.has_sudo()
@@ -449,7 +465,7 @@ def test_a_user_who_cannot_be_root_is_told_what_root_can_run(
 def test_it_can_be_told_to_install_nothing(system: System) -> None:
     system.has_apt()
     ran = system.run("test", env={"LAB_NO_INSTALL": "1"})
-    programs, _, modules = FOR_TESTS.partition(" python3")
+    programs, modules = FOR_TESTS.split(" python3", 1)
     everything = EVERYTHING.replace(" python3", f" {programs} python3", 1)
     assert (ran.returncode, ran.stderr) == (
         3,

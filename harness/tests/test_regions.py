@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from echolab.regions import RegionError, assemble, read_regions
+from echolab.regions import RegionError, assemble, read_regions, scan
 
 
 def write(path: Path, *chapters: str) -> Path:
@@ -33,6 +33,27 @@ def test_line_directives_point_to_where_the_code_stands(tmp_path: Path) -> None:
             if current == str(file):
                 assert source[line - 1] == found
             line += 1
+
+
+def test_a_damaged_chapter_leaves_the_others_whole(tmp_path: Path) -> None:
+    own, other = write(tmp_path / "own", "a1", "a2", "a3"), write(tmp_path / "other", "b1", "b2", "b3")
+    other.write_text(other.read_text(encoding="utf-8").replace("// #endregion step-2\n", ""), encoding="utf-8")
+    assert "b3" in assemble(own, other, [3], [])
+    with pytest.raises(RegionError, match="the markers of step 2 are missing"):
+        assemble(own, other, [2], [])
+
+
+def test_a_chapter_that_stands_twice_is_neither(tmp_path: Path) -> None:
+    path = write(tmp_path / "own", "a1", "a2")
+    path.write_text(path.read_text(encoding="utf-8") + "// #region step-2\n// #endregion step-2\n", encoding="utf-8")
+    regions, problems = scan(path)
+    assert list(regions) == [1] and "step 2 begins a second time" in problems[0]
+
+
+def test_headers_come_with_the_chapters(tmp_path: Path) -> None:
+    own, other = write(tmp_path / "own", "a1"), write(tmp_path / "other", "b1")
+    other.write_text("#include <poll.h>\n" + other.read_text(encoding="utf-8"), encoding="utf-8")
+    assert assemble(own, other, [1], []).startswith("#include <poll.h>\n#line 1 ")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,20 @@ def test_every_report_keeps_to_the_schema(status: Status) -> None:
     jsonschema.validate(json.loads(json_report.write([report(check(status))] * 2)), SCHEMA)
 
 
+def test_a_step_that_was_graded_by_itself_says_so() -> None:
+    graded = report(check(Status.PASS))
+    graded.steps[0].isolated, graded.steps[0].note = True, "right by itself; held up by step 1.2"
+    data = json.loads(json_report.write([graded]))
+    jsonschema.validate(data, SCHEMA)
+    assert data["steps"][0]["isolated"] and data["steps"][0]["note"] == graded.steps[0].note
+
+
+def test_steps_that_do_not_fit_together_are_no_success() -> None:
+    graded = report(check(Status.PASS))
+    graded.whole = False
+    assert _exit_code([graded]) == 1
+
+
 def test_a_failure_without_its_reasons_breaks_the_schema() -> None:
     broken = check(Status.FAIL)
     broken.cause = None

@@ -551,7 +551,8 @@ def test_an_ordinary_user_is_served_under_the_own_identity(
 def test_wrong_usage_is_exit_status_2(binary: Path, arguments: list[str]) -> None:
     run = subprocess.run([binary, *arguments], stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert run.returncode == 2
-    assert "usage: warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG..." in run.stderr
+    options = "[--disturb] [--most-tasks N] [--uid N]"
+    assert f"usage: warden --control FD --output FD {options} -- PROGRAM ARG..." in run.stderr
 
 
 def test_an_output_file_that_is_too_small_is_told(binary: Path) -> None:

@@ -1,6 +1,6 @@
 // warden: runs one server so that nothing of it outlives its grading.
 //
-//   warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG...
+//   warden --control FD --output FD [--disturb] [--most-tasks N] [--uid N] -- PROGRAM ARG...
 //
 // It shows how to hold on to processes that do not want to be held (daemons, fork bombs), how to
 // learn how a process really ended, and how to keep an endless output in bounded memory.
@@ -9,7 +9,7 @@
 //   outer   what the grader started. Waits for init: when outer has ended, nothing is left.
 //    └ init   pid 1 of a PID namespace of its own: with it, the kernel ends all that is in there.
 //       │     Where namespaces are not allowed, a "child subreaper" hunts its descendants down.
-//       └ server   the graded program, in a session of its own.
+//       └ server   the graded program, in a session of its own (and, with --uid, another user's).
 //
 // On the control socket (SOCK_SEQPACKET, one text a packet) the grader reads
 //
@@ -29,6 +29,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -47,6 +48,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -82,6 +84,7 @@ struct Orders {
   bool namespaces = true;  // --no-namespace is for tests
   bool disturb = false;
   long most_tasks = 0;  // 0: as many as it likes
+  uid_t uid = 0;  // of the server; 0: ours
   char** command = nullptr;
 };
 
@@ -317,6 +320,14 @@ int taken_over(int socket) {
   return descriptor;
 }
 
+// For good: who is not root any more has no capability left, and no set-user-ID program gives one back.
+void become_user(uid_t uid) {
+  check(setgroups(0, nullptr), "setgroups");
+  check(setgid(uid), "setgid");
+  check(setuid(uid), "setuid");
+  check(prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL), "PR_SET_NO_NEW_PRIVS");
+}
+
 int become_server(const Orders& orders, const Way& way, int out, int err, int questions) {
   check(setsid(), "setsid");
   // What the grader ignores would stay ignored across exec. Only what nobody can change fails here.
@@ -336,6 +347,9 @@ int become_server(const Orders& orders, const Way& way, int out, int err, int qu
     check(prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL), "PR_SET_NO_NEW_PRIVS");
   check(dup2(out, STDOUT_FILENO), "dup2");
   check(dup2(err, STDERR_FILENO), "dup2");
+  if (orders.uid != 0) become_user(orders.uid);
+  // What init hides of itself, the server does not have to: the grader looks at it from now on.
+  if (way.clone_flags != 0) check(prctl(PR_SET_DUMPABLE, 1UL), "PR_SET_DUMPABLE");
   if (orders.disturb) hand_over(questions, ask_before_calls());
   tell(orders.control, "started");
   execvp(orders.command[0], orders.command);
@@ -488,6 +502,8 @@ int init(const Orders& orders, const Way& way, uid_t uid, gid_t gid, int outer) 
   if (!subreaper)
     check(prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(SIGKILL)), "PR_SET_PDEATHSIG");
   if (subreaper) check(prctl(PR_SET_CHILD_SUBREAPER, 1UL), "PR_SET_CHILD_SUBREAPER");
+  // The server may be of our uid, and our descriptors in /proc are the grader's: it must not open them.
+  check(prctl(PR_SET_DUMPABLE, 0UL), "PR_SET_DUMPABLE");
   tell(orders.control, std::string("confined ") + way.name);
   const pid_t server = watch(orders, way, outer);
   if (subreaper) kill_descendants(server);
@@ -549,7 +565,10 @@ int outer(const Orders& orders) {
 // --- The command line ---
 
 [[noreturn]] void wrong_usage(const char* reason) {
-  fprintf(stderr, "warden: %s\nusage: warden --control FD --output FD [--disturb] [--most-tasks N] -- PROGRAM ARG...\n", reason);
+  fprintf(stderr,
+          "warden: %s\nusage: warden --control FD --output FD [--disturb] [--most-tasks N] [--uid N] -- "
+          "PROGRAM ARG...\n",
+          reason);
   exit(2);
 }
 
@@ -561,20 +580,23 @@ int descriptor(const char* text) {
   return int(number);
 }
 
-long amount(const char* text) {
+// From 1 to `most`.
+unsigned long amount(const char* text, unsigned long most) {
   char* end = nullptr;
-  const long number = strtol(text, &end, 10);
-  if (end == text || *end != '\0' || number <= 0) wrong_usage("N must be a number above 0");
+  const unsigned long number = strtoul(text, &end, 10);
+  if (end == text || *end != '\0' || number == 0 || number > most)
+    wrong_usage("N must be a number above 0");
   return number;
 }
 
 Orders parse(int argc, char** argv) {
-  enum { kControl = 1, kOutput, kNoNamespace, kDisturb, kMostTasks };
+  enum { kControl = 1, kOutput, kNoNamespace, kDisturb, kMostTasks, kUid };
   const option options[] = {{"control", required_argument, nullptr, kControl},
                             {"output", required_argument, nullptr, kOutput},
                             {"no-namespace", no_argument, nullptr, kNoNamespace},
                             {"disturb", no_argument, nullptr, kDisturb},
                             {"most-tasks", required_argument, nullptr, kMostTasks},
+                            {"uid", required_argument, nullptr, kUid},
                             {nullptr, 0, nullptr, 0}};
   Orders orders;
   for (int found; (found = getopt_long(argc, argv, "+", options, nullptr)) != -1;) {
@@ -582,7 +604,8 @@ Orders parse(int argc, char** argv) {
     if (found == kOutput) orders.output = descriptor(optarg);
     if (found == kNoNamespace) orders.namespaces = false;
     if (found == kDisturb) orders.disturb = true;
-    if (found == kMostTasks) orders.most_tasks = amount(optarg);
+    if (found == kMostTasks) orders.most_tasks = long(amount(optarg, LONG_MAX));
+    if (found == kUid) orders.uid = uid_t(amount(optarg, UINT_MAX - 1));
     if (found == '?') wrong_usage("unknown option");
   }
   orders.command = argv + optind;

@@ -1,7 +1,8 @@
 // Lesson 3, multi thread: your server.
 //
 // Six chapters, one a step, in the order in which to write them. server.hpp says what each function
-// promises; README.md says why. Keep the #region markers: the grader finds your steps by them.
+// promises; README.md says why. Keep the #region markers: the grader finds your steps by them, and
+// grades each by itself too. So what a step needs, helpers of your own say, stands in its chapter.
 //
 //   harness/lab check 3        builds this file, runs it as a real server, and grades it
 #include "server.hpp"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from echolab.timeline import Timeline
 
 SCHEMA = "echolab/report/v1"
+NOT_BEGUN = "not begun"  # the note of a step whose chapter nobody has touched
 
 
 class Status(str, Enum):
@@ -60,24 +61,40 @@ class CheckResult:
 
 @dataclass
 class StepResult:
-    """One step: its score is the share of its points that its checks' weights earn."""
+    """One step: its score is the share of its points that its checks' weights earn; none, if its
+    chapter is as it was handed out.
+
+    `isolated`: some of its checks' verdicts come from the solution with only this chapter taken
+    from the student; then `in_whole` is what failed in the student's whole server. `note` is what
+    there is to say of the step as a whole.
+    """
 
     id: str
     title: str
     points: int
     checks: list[CheckResult] = field(default_factory=list)
+    isolated: bool = False
+    in_whole: list[CheckResult] = field(default_factory=list)
+    note: str | None = None
 
     @property
     def score(self) -> float:
+        if self.note == NOT_BEGUN:
+            return 0.0
         weights = sum(check.points for check in self.checks)
         earned = sum(check.points for check in self.checks if check.status is Status.PASS)
         return round(self.points * earned / weights, 2) if weights else 0.0
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and all(check.status is Status.PASS for check in self.checks)
 
 
 @dataclass
 class Report:
     """All that is known about one server and one lesson. `notes` are for the reader in front of the
-    terminal: a compiler's message, markers that are missing."""
+    terminal: a compiler's message, markers that are missing. Not `whole`: steps that are right by
+    themselves do not make a server that is."""
 
     lesson: int
     title: str
@@ -85,6 +102,7 @@ class Report:
     seconds: float = 0.0
     steps: list[StepResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    whole: bool = True
 
     @property
     def score(self) -> float:

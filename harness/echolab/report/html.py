@@ -21,7 +21,7 @@ _STATUSES = {
 
 def write(reports: list[Report]) -> str:
     """The page for one or several lessons."""
-    return _page("report.html", reports=reports, Status=Status, statuses=_STATUSES)
+    return page("report.html", reports=reports, Status=Status, statuses=_STATUSES)
 
 
 def write_trace(
@@ -29,10 +29,11 @@ def write_trace(
 ) -> str:
     """The page for one picture; `trouble` says why it ends early, `note` what is missing in it."""
     values = {"title": title, "about": about, "trouble": trouble, "note": note}
-    return _page("trace.html", timeline=timeline, **values)
+    return page("trace.html", timeline=timeline, **values)
 
 
-def _page(name: str, **values: object) -> str:
+def page(name: str, **values: object) -> str:
+    """The template `name`, filled in."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

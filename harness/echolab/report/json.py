@@ -24,6 +24,8 @@ def as_data(report: Report) -> dict[str, Any]:
                 "title": step.title,
                 "points": step.points,
                 "score": step.score,
+                **({"isolated": True} if step.isolated else {}),
+                **({"note": step.note} if step.note else {}),
                 "checks": [_check(check) for check in step.checks],
             }
             for step in report.steps

@@ -1,0 +1,146 @@
+"""A class: every submission graded, side by side, and the gradebook written as the results come."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from echolab import gradebook, kit, sandbox, submission
+from echolab.course import Lesson, lessons
+from echolab.gradebook import Gradebook, Row, digest
+from echolab.submission import Graded, Settings, Submission, grade_submission
+from echolab.verdict import GraderTrouble
+
+
+class WrongUsage(Exception):
+    """What is asked for makes no sense; the text says why."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be graded again: with `resume` what is missing or has changed, with `regrade` these
+    students, and with neither the whole class, which then must not have been graded before."""
+
+    resume: bool = False
+    regrade: tuple[str, ...] = ()
+
+
+def lessons_handed_in(class_: list[Submission]) -> tuple[int, ...]:
+    """Those that anybody has handed in; all of them if nobody has."""
+    found = {number for submission in class_ for number in submission.files}
+    return tuple(sorted(found or {lesson.number for lesson in lessons()}))
+
+
+def grade_class(
+    class_: list[Submission],
+    out: Path,
+    settings: Settings,
+    order: Order,
+    jobs: int,
+    scheduler: str | None,
+    console: Console,
+) -> list[Row]:
+    """Grades what the order says, and returns the whole gradebook. Raises WrongUsage, GraderTrouble."""
+    with gradebook.opened(out) as book:
+        due = _due(class_, book, settings, order, out)
+        if not scheduler:
+            if settings.sandboxed:
+                sandbox.demand()
+            kit.prepare()
+        with _executor(jobs, scheduler) as (executor, is_alive):
+            _grade(due, book, settings, executor, is_alive, console)
+        book.keep_only({submission.student for submission in class_})
+        return list(book.rows())
+
+
+def _due(
+    class_: list[Submission], book: Gradebook, settings: Settings, order: Order, out: Path
+) -> list[Submission]:
+    known = {submission.student for submission in class_}
+    if strangers := set(order.regrade) - known:
+        raise WrongUsage(f"--regrade: nobody is called {', '.join(sorted(strangers))}")
+    graded = book.digests()
+    if not (order.resume or order.regrade) and book.students():
+        raise WrongUsage(f"{out} holds a gradebook: --resume goes on with it, --regrade NAME grades one again")
+    again = set(order.regrade)
+    if order.resume:
+        again |= {s.student for s in class_ if graded.get(s.student) != digest(s, settings)}
+    elif not order.regrade:
+        again = known
+    return [submission for submission in class_ if submission.student in again]
+
+
+def _grade(
+    due: list[Submission],
+    book: Gradebook,
+    settings: Settings,
+    executor: Executor,
+    is_alive: Callable[[], bool],
+    console: Console,
+) -> None:
+    progress = Progress(
+        TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("· left"), TimeRemainingColumn(), TextColumn("{task.description}"), console=console,
+    )  # fmt: skip
+    with progress:
+        task = progress.add_task("", total=len(due))
+        waiting = {executor.submit(grade_submission, one, settings): one for one in due}
+        while waiting:
+            done, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+            if not done and not is_alive():
+                raise GraderTrouble("the cluster has gone away; --resume goes on from here")
+            for future in done:
+                one = waiting.pop(future)
+                book.record(one, digest(one, settings), _result(future))
+                progress.update(task, advance=1, description=one.student)
+        progress.update(task, description="")
+
+
+def _result(future: Future[Graded]) -> Graded:
+    try:
+        return future.result()
+    except GraderTrouble as error:
+        return Graded(trouble=str(error))
+    except Exception as error:  # whatever befell a worker: this submission alone is not graded
+        return Graded(trouble=f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _executor(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+    """Where submissions are graded, and whether that place is still there."""
+    if scheduler:
+        with _cluster(scheduler) as found:
+            yield found
+        return
+    # Each grading is a process of its own (submission.py): a thread is enough to wait for it.
+    executor = ThreadPoolExecutor(jobs)
+    try:
+        yield executor, lambda: True
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        submission.end_all()
+        raise
+    finally:
+        executor.shutdown()
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise GraderTrouble("--scheduler needs Dask: install python3-distributed") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise GraderTrouble(f"no Dask scheduler answers at {address}: {error}") from error
+    with client:
+        executor: Any = client.get_executor(pure=False, retries=2)
+        yield executor, lambda: client.status == "running"

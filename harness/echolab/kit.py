@@ -1,0 +1,177 @@
+"""The kit: all that a submission's compiler may see of this project, and how it is called.
+
+build/kit mirrors the given headers and libraries, and nothing else: no check, no solution. A server is
+built from somebody's server.cpp with the very commands that Meson has for the lesson's own.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from echolab import build, sanitizers
+from echolab.build import DIRECTORY, CompileError
+from echolab.course import ROOT, lessons
+from echolab.sandbox import MIB, Sandbox, hand_over
+from echolab.verdict import GraderTrouble
+from echolab.warden import Warden
+
+KIT = DIRECTORY / "kit"
+_COMPILING = {"memory": 2048 * MIB, "processor": 100, "file": 256 * MIB, "scratch": 256 * MIB}
+_LONGEST_BUILD = 600  # seconds, for a compiler that waits for what never comes
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one server is built: commands with {source}, {object} and {binary} to fill in."""
+
+    compile: tuple[str, ...]
+    link: tuple[str, ...]
+
+    def script(self, **files: Path | str) -> str:
+        """For a shell: compile, then link."""
+        return " && ".join(
+            shlex.join(word.format(**files) for word in words) for words in (self.compile, self.link)
+        )
+
+
+@cache
+def prepare() -> None:
+    """Brings the kit up to date, once for any number of submissions. Raises GraderTrouble."""
+    build.configure()
+    recipes, libraries = {}, set()
+    for name in _names():
+        recipe, needed = _recipe(build.commands(name))
+        recipes[name] = asdict(recipe)
+        libraries |= needed
+    build.build(build.WARDEN, build.WITNESS, *libraries)
+    headers = [lesson.source().with_name("server.hpp") for lesson in lessons()]
+    headers += (ROOT / "lessons" / "common").glob("*.hpp")
+    # Meson's libraries are thin: they name their objects, which lie in a folder beside them.
+    objects = [file for path in libraries for file in Path(f"{path}.p").glob("*.o")]
+    for path in [*headers, *libraries, *objects]:
+        _put(KIT / path.relative_to(ROOT), path.read_bytes())
+    _put(KIT / "recipes.json", json.dumps(recipes, indent=1).encode())
+    for folder, _, _ in os.walk(KIT):
+        os.chmod(folder, 0o755)  # whoever compiles may be a user who has no part in our files
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Changes a file in one step, and only if it differs: another grader may be at work with it."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def _names() -> list[str]:
+    """What is built of a submission, by Ninja's names: servers, and steps by themselves."""
+    found = []
+    for lesson in lessons():
+        found += [build.server(lesson), *(build.alone(lesson, step) for step in lesson.steps)]
+        for sanitizer in sanitizers.NAMES:
+            found.append(build.sanitized(lesson, False, sanitizer))
+            found += [build.alone(lesson, step, sanitizer) for step in lesson.steps]
+    names = [str(path.relative_to(DIRECTORY)) for path in found]
+    return [name for name in names if name in build.targets()]
+
+
+def _recipe(commands: list[str]) -> tuple[Recipe, set[Path]]:
+    """The last of the commands that make a server, and the libraries that it is linked with."""
+    link = shlex.split(commands[-1])
+    binary = link[link.index("-o") + 1]
+    object = next(word for word in link if word.endswith(".cpp.o"))
+    compile = next(words for line in commands if object in (words := shlex.split(line)))
+    libraries = {DIRECTORY / word for word in link if word.endswith(".a")}
+    return (
+        Recipe(
+            tuple(_in_kit(compile, {object: "{object}", compile[compile.index("-c") + 1]: "{source}"})),
+            tuple(_in_kit(link, {object: "{object}", binary: "{binary}"})),
+        ),
+        libraries,
+    )
+
+
+def _in_kit(words: list[str], names: dict[str, str]) -> list[str]:
+    """A command with the kit's files for the tree's, and without what only Ninja needs."""
+    found: list[str] = []
+    skip = 1 if words[0].endswith("ccache") else 0
+    for word in words:
+        if skip or word in ("-MD", "-fdiagnostics-color=always"):
+            skip = max(0, skip - 1)
+        elif word in ("-MQ", "-MF"):
+            skip = 1
+        elif word in names:
+            found.append(names[word])
+        elif word.startswith("-I"):
+            path = Path(os.path.normpath(DIRECTORY / word[2:]))
+            if not path.is_relative_to(DIRECTORY):
+                found.append(f"-I{KIT / path.relative_to(ROOT)}")
+        elif word.endswith(".a"):
+            found.append(str(KIT / (DIRECTORY / word).relative_to(ROOT)))
+        else:
+            found.append(word)
+    return found
+
+
+@cache
+def _recipes() -> dict[str, Recipe]:
+    data = json.loads((KIT / "recipes.json").read_text(encoding="utf-8"))
+    return {name: Recipe(**{part: tuple(words) for part, words in recipe.items()}) for name, recipe in data.items()}
+
+
+def makes(name: str) -> bool:
+    """Whether there is such a target."""
+    return name in _recipes()
+
+
+def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox: Sandbox | None) -> None:
+    """Builds `source` as Meson builds its target `name`, into root/build. All it may include, besides
+    the kit, are the folders `shown`; all paths are below `root`.
+
+    Raises CompileError, and GraderTrouble where it is not the source's fault.
+    """
+    binary = root / "build" / name
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
+    script = f"cd {shlex.quote(str(root))} && {_recipes()[name].script(**files)}"
+    if sandbox:
+        folder = hand_over(binary.parent)
+        sandbox = sandbox.showing(KIT, *shown).writing(folder).within(**_COMPILING)
+    warden = Warden(build.WARDEN, ["sh", "-c", script], sandbox=sandbox)
+    try:
+        code = warden.wait(_LONGEST_BUILD)
+        said = "".join(warden.printed(stream) for stream in (1, 0))
+    except TimeoutError:
+        raise CompileError(f"the compiler had not ended after {_LONGEST_BUILD} s") from None
+    finally:
+        warden.close()
+    if code == 0:
+        return
+    if code in (126, 127) or shutil.disk_usage(root).free < 2 * _COMPILING["file"]:
+        raise GraderTrouble(f"a submission cannot be compiled here: {build.last_lines(said)}")
+    for folder in (KIT, root, ROOT):
+        said = said.replace(f"{folder}/", "")
+    raise CompileError(_limit(said) or build.first_errors(said.splitlines()) or build.last_lines(said))
+
+
+def _limit(said: str) -> str | None:
+    """Which limit has ended the compiler or the linker, if one has."""
+    words = r"terminated (?:program|with signal)|out of memory allocating|memory exhausted|File too large|No space left"
+    found = re.search(rf".*(?:{words}).*", said)
+    if not found:
+        return None
+    memory, seconds, file = (_COMPILING[name] for name in ("memory", "processor", "file"))
+    return (
+        f"the compiler was stopped, by a limit of {seconds} s, {memory // MIB:,} MiB of memory and "
+        f"{file // MIB} MiB of output: {found[0].strip()}"
+    )

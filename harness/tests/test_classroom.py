@@ -1,0 +1,238 @@
+"""A class is graded whatever happens: killed and resumed, on a cluster that loses a worker, with empty hands."""
+
+import csv
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HARNESS, Lab
+from rich.console import Console
+
+from echolab import classroom, course, gradebook
+from echolab.classroom import Order, WrongUsage, grade_class
+from echolab.submission import Graded, Settings, Submission
+from echolab.verdict import GraderTrouble
+
+LESSON = course.lessons()[0]
+RIGHT, GIVEN = LESSON.source(solutions=True).read_bytes(), LESSON.source().read_bytes()
+SETTINGS = Settings((1,), sandboxed=False)
+CLASS = [Submission(f"student-{n}", {1: {"server.cpp": str(n).encode()}}) for n in range(8)]
+
+
+def result(score: float = 100) -> Graded:
+    report = {"schema": "echolab/report/v1", "lesson": 1, "server": "s", "score": score, "max_score": 100, "seconds": 1, "steps": []}  # fmt: skip
+    return Graded({1: report}, {1: []}, "<p>page</p>")
+
+
+@pytest.fixture
+def graded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who has been graded, by a grader that takes no time and finds all right."""
+    names: list[str] = []
+
+    def grade(submission: Submission, settings: Settings) -> Graded:
+        names.append(submission.student)
+        return result()
+
+    monkeypatch.setattr(classroom, "grade_submission", grade)
+    monkeypatch.setattr(classroom.kit, "prepare", lambda: None)
+    return names
+
+
+def run(out: Path, order: Order = Order(), class_: list[Submission] = CLASS) -> list[str]:
+    rows = grade_class(class_, out, SETTINGS, order, 2, None, Console(quiet=True))
+    return [row.student for row in rows]
+
+
+def test_every_student_is_in_the_gradebook(graded: list[str], tmp_path: Path) -> None:
+    everybody = [submission.student for submission in CLASS]
+    assert run(tmp_path) == sorted(graded) == everybody
+
+
+def test_a_gradebook_is_not_overwritten(graded: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(WrongUsage, match="--resume goes on with it"):
+        run(tmp_path)
+
+
+def test_who_is_graded_is_not_graded_again(graded: list[str], tmp_path: Path) -> None:
+    run(tmp_path, class_=CLASS[:3])
+    assert run(tmp_path, Order(resume=True)) == [submission.student for submission in CLASS]
+    assert sorted(graded) == [submission.student for submission in CLASS]
+
+
+def test_what_has_changed_is_graded_again_and_who_has_left_is_gone(graded: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    graded.clear()
+    changed = Submission("student-0", {1: {"server.cpp": b"other"}})
+    assert run(tmp_path, Order(resume=True), [changed, CLASS[1]]) == ["student-0", "student-1"]
+    assert graded == ["student-0"]
+
+
+def test_some_can_be_graded_again(graded: list[str], tmp_path: Path) -> None:
+    run(tmp_path)
+    graded.clear()
+    run(tmp_path, Order(regrade=("student-5",)))
+    assert graded == ["student-5"]
+    with pytest.raises(WrongUsage, match="nobody is called mallory"):
+        run(tmp_path, Order(regrade=("mallory",)))
+
+
+def test_the_graders_trouble_is_kept_apart_and_tried_again(
+    graded: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([Graded(trouble="no room"), result()])
+    monkeypatch.setattr(classroom, "grade_submission", lambda *_: next(answers))
+    [row] = grade_class(CLASS[:1], tmp_path, SETTINGS, Order(), 1, None, Console(quiet=True))
+    assert (row.trouble, row.reports) == ("no room", {})
+    [row] = grade_class(CLASS[:1], tmp_path, SETTINGS, Order(resume=True), 1, None, Console(quiet=True))
+    assert (row.trouble, row.score) == (None, 100)
+
+
+_KILLED = """
+import os, sys, threading, time
+sys.path[:0] = [{tests!r}, {harness!r}]
+from pathlib import Path
+import test_classroom as t
+from echolab import classroom
+def grade(submission, settings):
+    with open({log!r}, "a") as log:
+        log.write(submission.student + "\\n")
+    return t.result()
+classroom.grade_submission, classroom.kit.prepare = grade, lambda: None
+class_ = [t.Submission(f"student-{{n:03}}", {{}}) for n in range(200)]
+print("ready", flush=True)
+t.grade_class(class_, Path({out!r}), t.SETTINGS, classroom.Order(resume=True), 2, None, t.Console(quiet=True))
+"""
+
+
+def test_killed_at_any_moment_it_loses_nothing_and_grades_nothing_twice(tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    program = _KILLED.format(tests=str(Path(__file__).parent), harness=str(HARNESS), log=str(log), out=str(out))
+    log.touch()
+    kept: set[str] = set()
+    for turn in (1, 2, 3, 4, 1000):
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline() == b"ready\n"
+        before = len(log.read_text().splitlines())
+        while process.poll() is None and len(log.read_text().splitlines()) < before + 10 * turn:
+            pass
+        process.kill()
+        process.communicate()
+        assert not kept & set(log.read_text().splitlines()[before:])  # nothing twice
+        with sqlite3.connect(out / gradebook.NAME) as database:
+            kept = {name for (name,) in database.execute("SELECT student FROM submission")}
+    assert len(kept) == 200 == len(set(log.read_text().split()))
+
+
+def test_a_gradebook_from_a_newer_version_is_left_alone(graded: list[str], tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / gradebook.NAME) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(GraderTrouble, match="from a newer Echo Lab"):
+        run(tmp_path)
+
+
+def test_a_gradebook_that_is_none_is_said(graded: list[str], tmp_path: Path) -> None:
+    (tmp_path / gradebook.NAME).write_text("a shopping list, and long enough to be looked at" * 100)
+    with pytest.raises(GraderTrouble, match="the gradebook: file is not a database"):
+        run(tmp_path)
+
+
+def test_two_do_not_write_to_one_gradebook(graded: list[str], tmp_path: Path) -> None:
+    with gradebook.opened(tmp_path), pytest.raises(GraderTrouble, match="another lab is writing"):
+        run(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_said_and_what_was_written_stays(graded: list[str], tmp_path: Path) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80k", "none", tmp_path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        with pytest.raises(GraderTrouble, match="full; what is in it stays, and --resume goes on"):
+            run(tmp_path, class_=[Submission(f"{n}" * 2000, {}) for n in range(100)])
+        (tmp_path / "more").unlink(missing_ok=True)
+        with gradebook.opened(tmp_path) as book:
+            assert book.students()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+# -- the whole of it, for real
+
+
+@pytest.fixture(scope="module")
+def real_class(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("class")
+    files = {
+        "right.cpp": RIGHT,
+        "given/lessons/1-single-process/server.cpp": GIVEN,
+        "<script>alert(1)/server.cpp": b'#error "<img src=x onerror=alert(2)>"\n// Lesson 1,\n',
+        "=cmd|' calc'!A0/README": b"",
+    }
+    for name, text in files.items():
+        path = folder / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "echolab", "class", str(folder / "in"), "--out", str(folder / "out"), "--lesson", "1"],
+        env=os.environ | {"PYTHONPATH": str(HARNESS)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"4 submissions graded: {folder / 'out' / 'gradebook.html'}" in done.stdout
+    yield folder / "out"
+
+
+def test_the_table_has_a_line_for_each_student(real_class: Path) -> None:
+    with (real_class / "gradebook.csv").open(newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["score"]) for name, row in rows.items()} == {
+        "right": 100, "given": 0, "<script>alert(1)": 0, "'=cmd|' calc'!A0": 0,
+    }  # fmt: skip
+
+
+def test_a_row_is_the_report_that_check_gives(real_class: Path, lab: Lab) -> None:
+    alone = json.loads(lab("check", "1", "--json", "-").stdout)
+    students = json.loads((real_class / "gradebook.json").read_text())["students"]
+    [row] = next(student["reports"] for student in students if student["student"] == "given")
+
+    def lasting(report: dict[str, Any]) -> str:
+        """Without what is another at every run: times, and the ports that were free."""
+        return re.sub(r'"seconds": [\d.]+|\b\d{5}\b', "", json.dumps(report))
+
+    assert lasting(row) == lasting(alone)
+
+
+def test_what_is_wrong_is_said(real_class: Path) -> None:
+    students = json.loads((real_class / "gradebook.json").read_text())["students"]
+    notes = {student["student"]: student["notes"].get("1", [""]) for student in students}
+    assert notes["=cmd|' calc'!A0"] == ["lessons/1-single-process/server.cpp was not handed in"]
+    assert "does not compile" in notes["<script>alert(1)"][-1]
+
+
+def test_the_page_sorts_links_and_runs_nothing_of_the_students(real_class: Path, browser: Any) -> None:
+    browser.get((real_class / "gradebook.html").as_uri())
+    names = "return [...document.querySelectorAll('table.sortable tbody th')].map(e => e.textContent)"
+    assert len(browser.execute_script(names)) == 4
+    click = "document.querySelectorAll('table.sortable th button')[2].click()"
+    browser.execute_script(click)
+    assert browser.execute_script(names)[-1] == "right"
+    browser.execute_script(click)
+    assert browser.execute_script(names)[0] == "right"
+    assert browser.execute_script("return document.images.length") == 0
+    links = browser.execute_script("return [...document.querySelectorAll('tbody a')].map(a => a.href)")
+    assert len(links) == 4
+    for link in links:
+        browser.get(link)
+        assert "Echo Lab" in browser.execute_script("return document.body.textContent")
+        assert browser.execute_script("return document.images.length") == 0
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]

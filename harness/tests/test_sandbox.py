@@ -1,0 +1,152 @@
+"""The sandbox: what runs in it sees no file of ours, no process and no network, and has its limits."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from echolab import sandbox
+from echolab.course import ROOT
+from echolab.sandbox import MIB, Sandbox
+from echolab.warden import Warden
+
+PYTHON = "/usr/bin/python3"
+pytestmark = pytest.mark.skipif(bool(sandbox.forbidden()), reason=str(sandbox.forbidden()))
+
+
+def run(warden: Path, box: Sandbox, *command: str) -> tuple[int, str]:
+    """Runs a program in the box: its exit code, and what it printed."""
+    held = Warden(warden, command, sandbox=box)
+    try:
+        return held.wait(60), held.printed(0) + held.printed(1)
+    finally:
+        held.close()
+
+
+def python(warden: Path, program: str, box: Sandbox = Sandbox()) -> tuple[int, str]:
+    return run(warden, box, PYTHON, "-c", program)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/shadow", "/etc/passwd", "/root", "/home", "/var", str(ROOT / "solutions"), str(ROOT / "harness/checks")]
+)
+def test_files_that_are_not_shown_are_not_there(warden: Path, path: str) -> None:
+    assert run(warden, Sandbox(), "ls", path)[0] != 0
+
+
+def test_what_is_shown_can_be_read_and_not_written(warden: Path, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("seen")
+    tmp_path.chmod(0o755)
+    box = Sandbox().showing(tmp_path)
+    assert run(warden, box, "cat", str(tmp_path / "given")) == (0, "seen")
+    assert run(warden, box, "touch", str(tmp_path / "forged"))[0] != 0
+
+
+def test_what_is_to_be_written_is_written_outside(warden: Path, tmp_path: Path) -> None:
+    box = Sandbox().writing(sandbox.hand_over(tmp_path))
+    assert run(warden, box, "touch", str(tmp_path / "made"))[0] == 0
+    assert (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("folder", ["/", "/usr", "/dev", "/etc", str(ROOT)])
+def test_the_system_is_read_only(warden: Path, folder: str) -> None:
+    assert run(warden, Sandbox(), "touch", f"{folder}/forged")[0] != 0
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/dev/shm"])
+def test_scratch_is_private_and_small(warden: Path, folder: str) -> None:
+    box = Sandbox().within(scratch=2 * MIB)
+    program = f"open('{folder}/full', 'wb').write(bytes({4 * MIB}))"
+    assert "No space left" in python(warden, program, box)[1]
+    assert not Path(folder, "full").exists()
+
+
+def test_nobody_outside_is_seen_or_signalled(warden: Path) -> None:
+    seen = "import os; print(sum(name.isdigit() for name in os.listdir('/proc')), os.getpid())"
+    count, pid = map(int, python(warden, seen)[1].split())
+    assert count <= 5 and pid < 5  # bubblewrap's own, the warden's two, and itself
+    code, _ = python(warden, f"import os; os.kill({os.getpid()}, 0)")
+    assert code != 0
+
+
+def test_the_warden_cannot_be_traced_or_robbed(warden: Path) -> None:
+    program = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+for pid in sorted(int(n) for n in os.listdir('/proc') if n.isdigit()):
+    name = open(f'/proc/{pid}/comm').read().strip()
+    if name in ('warden', 'bwrap'):
+        try:
+            print(name, 'shows', os.listdir(f'/proc/{pid}/fd'))
+        except PermissionError:
+            print(name, 'is closed')
+print('init', libc.ptrace(16, 1, 0, 0), os.strerror(ctypes.get_errno()))
+"""
+    _, said = python(warden, program)
+    assert "shows" not in said and "warden is closed" in said
+    assert "init -1 Operation not permitted" in said
+
+
+def test_its_environment_is_empty_and_its_user_is_not_root(warden: Path) -> None:
+    _, said = run(warden, Sandbox(), "env")
+    assert {line.split("=")[0] for line in said.splitlines()} <= {"PATH", "LC_ALL", "PWD", "SHLVL", "_"}
+    assert int(run(warden, Sandbox(), "id", "-u")[1]) == (sandbox.graded_uid() or os.getuid()) != 0
+
+
+def test_no_capability_is_left(warden: Path) -> None:
+    _, said = run(warden, Sandbox(), "grep", "CapEff\\|CapPrm\\|NoNewPrivs", "/proc/self/status")
+    assert [int(line.split()[1], 16) for line in said.splitlines()] == [0, 0, 1]
+
+
+def test_processes_are_limited(warden: Path) -> None:
+    program = """
+import os, time
+count = 0
+try:
+    while os.fork():
+        count += 1
+    time.sleep(1000)
+except BlockingIOError:
+    print(count)
+"""
+    _, said = python(warden, program, Sandbox().within(processes=40))
+    assert int(said.split()[0]) < 40
+
+
+def test_memory_is_limited(warden: Path) -> None:
+    _, said = python(warden, f"bytearray({300 * MIB})", Sandbox().within(memory=100 * MIB))
+    assert "MemoryError" in said
+
+
+def test_processor_time_is_limited(warden: Path) -> None:
+    assert python(warden, "while True: pass", Sandbox().within(processor=1))[0] < 0
+
+
+def test_the_network_is_a_loopback_of_its_own() -> None:
+    program = (
+        "import socket, os; print([n for _, n in socket.if_nameindex()])\n"
+        "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n"
+        "c = socket.create_connection(s.getsockname()); print('connected')\n"
+        "try: socket.create_connection(('192.0.2.1', 80), 5)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    run = subprocess.run(
+        sandbox.with_own_network([sys.executable, "-c", program]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.splitlines() == ["['lo']", "connected", "Network is unreachable"]
+
+
+def test_without_bubblewrap_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    sandbox.forbidden.cache_clear()
+    try:
+        assert sandbox.forbidden() == "bubblewrap is not installed"
+    finally:
+        sandbox.forbidden.cache_clear()
