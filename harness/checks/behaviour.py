@@ -326,7 +326,11 @@ def a_client_that_gave_up_early_is_survived(new_server: NewServer) -> None:
 
 def expect_accepted(server: Server, client: Client) -> None:
     """The client is taken out of the kernel's queue."""
-    expect(server.until(client.is_accepted), "the client is accepted", "accept is not called")
+    expect(
+        server.until(client.is_accepted),
+        "the client is accepted",
+        "accept is not called: whoever should call it waits for something else, or has ended",
+    )
 
 
 def expect_sleep(server: Server, when: str) -> None:
@@ -369,14 +373,11 @@ def connect_and_hold(connect: Connect) -> Client:
 
 def accept_fails_once(server: Server) -> None:
     """accept fails with ECONNABORTED, and the server goes on."""
+    cause = "that failure is one client's, not the listener's: call accept again"
     with server.failing("accept", errno.ECONNABORTED):
         # The accept that waits already goes on; the one after it fails.
-        expect_new_client(server, "while accept is about to fail")
-    expect_it_stays(
-        server,
-        "after accept failed with ECONNABORTED",
-        "that failure is one client's, not the listener's: call accept again",
-    )
+        expect_new_client(server, "while accept fails with ECONNABORTED", cause)
+    expect_it_stays(server, "after accept failed with ECONNABORTED", cause)
 
 
 def client_of_a_failed_fork(new_server: NewServer, **options: int) -> tuple[Server, Client]:
@@ -464,13 +465,20 @@ def expect_clean_end(server: Server, cause: str) -> None:
     server.signal(signal.SIGTERM)
     expected = "the server ends on SIGTERM with exit status 0"
     ended = server.until(server.has_ended)
-    asleep_in = {task.call for task in server.tasks()}
+    tasks = server.tasks()
+    asleep_in = {task.call for task in tasks}
+    waits = any(task.call == "futex" and not task.waits_for_a_thread for task in tasks)
+    on_a_client = None
+    if asleep_in & {"write", "sendto", "writev", "sendmsg"}:
+        on_a_client = "a thread sleeps in write for a client that does not read: SHUT_RD does not wake it"
+    elif asleep_in & {"read", "recvfrom", "readv", "recvmsg"}:
+        on_a_client = "a thread sleeps in read for a client that says nothing: shut its connection down"
     if asleep_in & {"accept", "accept4"}:
         cause = "SIGTERM is ignored, or nobody wakes the thread that accepts: shut the listener down"
-    elif asleep_in & {"write", "sendto", "writev", "sendmsg"}:
-        cause = "a thread sleeps in write for a client that does not read: SHUT_RD does not wake it"
-    elif asleep_in & {"read", "recvfrom", "readv", "recvmsg"}:
-        cause = "a thread sleeps in read for a client that says nothing: shut its connection down"
+    elif on_a_client and waits:
+        cause = f"{on_a_client}; and another waits on a condition variable: maybe for that, or {cause}"
+    elif on_a_client:
+        cause = on_a_client
     expect(ended, expected, cause)
     if server.exit_code:
         cause = "SIGTERM does what it does by default: it kills"

@@ -232,7 +232,8 @@ def a_reset_costs_no_slot(new_server: NewServer) -> None:
     """With one slot, two clients are reset one after the other; the next is served all the same."""
     server = behaviour.started(new_server, slots=1)
     for _ in range(2):
-        lost = behaviour.connect_to(server)
+        lost = Client(server)
+        expect(lost.connects(), "a client can connect", "a read that fails ends the whole server")
         expect(lost.is_served(), "a client is served", "the slot of a client that was reset is lost")
         lost.reset()
         server.until(lost.is_let_go, quiet=True)

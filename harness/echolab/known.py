@@ -113,18 +113,18 @@ class Known:
 
     def judge(self, report: Report) -> Verdict:
         """Whether `report` says of this server what is known of it."""
-        failed = [check.id for check in report.having(Status.FAIL)]
+        failed = {check.id: check.cause for check in report.having(Status.FAIL)}
         blocked = {check.id for check in report.having(Status.BLOCKED)}
         if report.having(Status.ERROR):
             return Verdict.TROUBLE
         if not self.is_wrong:
             right = not failed and blocked == self.checks("blocked")
             return Verdict.RIGHT if right else Verdict.FALSE_ALARM
-        if not failed:
+        certain = [id for id in failed if id not in self.checks("perhaps")]
+        if not certain:
             return Verdict.MISSED
-        as_known = set(failed) - self.checks("perhaps") == self.checks("fails")
-        first = next(c for c in report.having(Status.FAIL) if c.id not in self.checks("perhaps"))
-        cause = re.search(str(self.field("cause")), str(first.cause))
+        as_known = set(certain) == self.checks("fails")
+        cause = re.search(str(self.field("cause")), str(failed[certain[0]]))
         return Verdict.RIGHT if as_known and cause else Verdict.WRONG_REASON
 
 

@@ -47,6 +47,7 @@ _LIMIT_POINTER = {
     "ppoll": 2, "pselect6": 4, "select": 4, "futex": 3, "rt_sigtimedwait": 2, "epoll_pwait2": 3,
 }  # fmt: skip
 _LIMIT_MILLISECONDS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}
+_FUTEX_PRIVATE_FLAG = 128  # linux/futex.h
 
 
 class Sleep(Enum):
@@ -87,6 +88,11 @@ class Task:
         """The descriptor that it waits for, where the call names one."""
         return self.arguments[0] if self.call in _ON_A_DESCRIPTOR else None
 
+    @property
+    def waits_for_a_thread(self) -> bool:
+        """Whether it sleeps in pthread_join: the kernel wakes it through a futex that is not private."""
+        return self.call == "futex" and not self.arguments[1] & _FUTEX_PRIVATE_FLAG
+
     def __str__(self) -> str:
         if self.state == "Z":
             return "is a zombie"
@@ -95,6 +101,8 @@ class Task:
         if self.sleep is Sleep.NONE:
             return "is running"
         inside = f"{self.call}({self.descriptor})" if self.descriptor is not None else self.call
+        if self.waits_for_a_thread:
+            inside = "futex, as pthread_join does"
         return f"is asleep in {inside or 'a system call'}"
 
 

@@ -1,7 +1,7 @@
 // A wrong server: the handler waits for children that still live, and nobody is accepted meanwhile.
 // fails: 2.1.a_client_sees_the_end_when_its_process_is_killed,
 // 2.2.reaping_does_not_wait_for_the_living, 2.4.no_zombie_is_left_while_others_live
-// cause: the server was lost
+// cause: WNOHANG
 
 // #region step-2
 void reap_children() {

@@ -1,6 +1,6 @@
 // A wrong server: serve() returns while clients' threads use the table, which ends with it.
-// fails: ?
-// cause: data race
+// fails: 3.4.no_two_threads_meet_in_the_same_memory
+// cause: take the mutex
 
 // #region step-6
 namespace {

@@ -1,6 +1,6 @@
 // A wrong server: a slot is given back without the mutex, while others look at the table.
-// fails: ?
-// cause: data race
+// fails: 3.4.no_two_threads_meet_in_the_same_memory
+// cause: take the mutex
 
 // #region step-4
 void SlotTable::give_back(int slot) {

@@ -1,7 +1,7 @@
 // A wrong server: all threads are given the address of one variable; who looks at it late finds
 // the next client there.
-// fails: ?
-// cause: data race
+// fails: 3.4.no_two_threads_meet_in_the_same_memory
+// cause: take the mutex
 
 // #region step-1
 namespace {

@@ -1,6 +1,6 @@
 // A wrong server: push does not take the mutex, while workers look into the queue.
-// fails: ?
-// cause: data race
+// fails: 4.4.no_two_threads_meet_in_the_same_memory
+// cause: take the mutex
 
 // #region step-1
 bool ClientQueue::push(unique_fd client) {
