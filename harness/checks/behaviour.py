@@ -228,9 +228,9 @@ def expect_no_finding(server: Server, source: Path, expected: str, cause: str) -
             client = Client(server)
             if client.connects() and client.is_served():
                 client.reset()
-        left = Client(server)
-        if left.connects():
-            left.send(b"hi")
+        connected, sending = Client(server), Client(server)
+        if connected.connects() and connected.is_served() and sending.connects():
+            sending.send(b"hi")
         server.signal(signal.SIGTERM)
         server.until(server.has_ended, quiet=True)
     printed = server.output()[1]

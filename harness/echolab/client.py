@@ -19,6 +19,7 @@ _PART = 256 * 1024
 _SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes that were not even transmitted yet
 _END = "end of file"
 _RESET = "the connection is reset instead of closed in order: closed with bytes unread, or SO_LINGER 0"
+_NOBODY_READS = "nobody reads what a client sends: whoever should waits for something else"
 _NOBODY_ACCEPTED = "the server accepts no client yet: see the step before"
 
 
@@ -351,6 +352,8 @@ class Client:
         cause = diagnosis.echo_cause(data, got, ended=self._ended, all_read=all_read)
         if not (got or all_read or self._ended):
             observed += "; the client is accepted, and nobody reads what it sends"
+            if not any(client.was_served for client in self._server.clients):
+                cause = _NOBODY_READS
         if self._ended and not (staying := self._server.stays()):
             ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
         if unsent:

@@ -23,7 +23,7 @@ from echolab.explaining import Explanation
 from echolab.isolation import Isolation
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
-from echolab.server import Command, Server, refuse_taken_port
+from echolab.server import Command, Habits, Server, refuse_taken_port
 from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 
 # Words that a function's name cannot spell as they are written.
@@ -152,6 +152,7 @@ class Grading:
         self.results: dict[str, CheckResult] = {}
         self._by_source: set[str] = set()
         self.never_listens = self.interrupted = False
+        self._habits = Habits()
         self._sanitized: Future[None] | None = None
 
     @staticmethod
@@ -204,6 +205,7 @@ class Grading:
 
     def make_server(self, **options: Any) -> Server:
         """A server to be graded, not started yet."""
+        options["habits"] = self._habits
         if self._explanation:
             return self._explanation.observe(
                 lambda witness: Server(self.command, build.WARDEN, witness=witness, **options)

@@ -32,8 +32,10 @@ _ASLEEP = 0.03  # seconds in which nobody ran, all asleep without a limit and no
 _ASLEEP_IN_FLIGHT = 1.0  # the same, with bytes under way: longer than TCP delays an acknowledgement
 _TIMED_WAKES = 4  # who sleeps for a time has been awake so often, and done nothing
 _TIMED_SECONDS = 0.5
+_TIMED_SECONDS_AGAIN = 0.1  # the same, of who is known to poll, with no byte under way
 _SPIN_NS = 1_000_000_000  # processor time used without what was waited for
 _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
+_SPIN_QUIET_NS_AGAIN = 100_000_000  # the same, of who is known to spin
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
@@ -103,6 +105,14 @@ class Command:
         return filled
 
 
+@dataclass
+class Habits:
+    """What one program was seen to do. Once is proof enough: later waits for it are shorter."""
+
+    spins: bool = False
+    polls: bool = False
+
+
 class Server:
     """A running server. Close it when done: nothing of it is left then.
 
@@ -118,6 +128,7 @@ class Server:
         host: str = "127.0.0.1",
         disturb: bool = False,
         witness: Witness | None = None,
+        habits: Habits | None = None,
         slots: int = 128,
         threads: int = 4,
     ) -> None:
@@ -128,7 +139,7 @@ class Server:
         self.threads = threads if command.takes("threads") else 4
         self.port = 0
         self.pid = 0
-        self.has_spun = False
+        self.habits = habits or Habits()
         self.clients: list[Client] = []
         self.acts: deque[Act] = deque(maxlen=_MOST_ACTS)
         self._client_numbers = itertools.count(1)
@@ -598,7 +609,9 @@ class _Patience:
     def __init__(self, server: Server, quiet: bool, while_starting: bool) -> None:
         self.cause: str | None = None
         self._server, self._quiet = server, quiet
-        self._spin_ns = _SPIN_QUIET_NS if quiet or server.has_spun else _SPIN_NS
+        self._spin_ns = _SPIN_QUIET_NS if quiet or server.habits.spins else _SPIN_NS
+        if quiet and server.habits.spins:
+            self._spin_ns = _SPIN_QUIET_NS_AGAIN
         if while_starting:
             self._spin_ns = _SPIN_STARTING_NS
         self._start = time.monotonic()
@@ -623,10 +636,11 @@ class _Patience:
         if now - self._start > _DEADLINE * slowness():
             return f"{server.describe()}, after {now - self._start:.0f} s"
         if (used := self._cpu_since_start(tasks)) > self._spin_ns:
-            server.has_spun = True  # once is proof enough: the next wait for it is shorter
+            server.habits.spins = True
             return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time since"
         self._timed |= {task.tid for task in tasks if task.sleep is Sleep.TIMED}
-        if not self._quiet and self._timed_in_vain(tasks, now):
+        if self._timed_in_vain(tasks, now):
+            server.habits.polls = True
             return server.describe()
         if tasks != self._last:
             self._last, self._since, self._samples = tasks, now, 0
@@ -651,7 +665,10 @@ class _Patience:
     def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
         """Whether those that sleep for a time have woken several times, and the others not at all."""
         first = self._first or {}
-        if now - self._start < _TIMED_SECONDS or any(task.tid not in first for task in tasks):
+        in_flight = any(client.in_flight() for client in self._server.clients)
+        again = self._server.habits.polls and not in_flight
+        seconds = _TIMED_SECONDS_AGAIN if again else _TIMED_SECONDS
+        if now - self._start < seconds or any(task.tid not in first for task in tasks):
             return False
         for task in tasks:
             ran = task.ran - first[task.tid].ran
