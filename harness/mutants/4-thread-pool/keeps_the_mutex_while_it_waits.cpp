@@ -8,7 +8,10 @@
 // 4.3.clients_are_served_in_the_order_of_their_arrival, 4.3.the_number_of_threads_stays_the_same,
 // 4.4.nobody_is_lost_when_many_come_at_once, 4.4.running_out_of_descriptors_is_survived,
 // 4.4.a_client_that_gave_up_early_is_survived, 4.5.sigterm_ends_it_at_idle_with_status_0,
-// 4.5.sigterm_lets_clients_go_in_order, 4.5.sigterm_ends_it_with_clients_in_the_queue
+// 4.5.sigterm_lets_clients_go_in_order, 4.5.sigterm_ends_it_with_clients_in_the_queue,
+// 4.3.each_client_gets_its_own_bytes, 4.4.a_signal_does_no_harm,
+// 4.4.waiting_for_room_takes_no_processor_time,
+// 4.5.sigterm_ends_it_although_clients_do_not_read
 // cause: nobody (serves|reads)
 
 // #region step-1

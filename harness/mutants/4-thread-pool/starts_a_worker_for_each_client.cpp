@@ -1,6 +1,7 @@
 // A wrong server: with each client one more worker is started, and none ever ends.
 // fails: 4.3.one_client_too_many_waits_for_a_worker,
-// 4.3.clients_are_served_in_the_order_of_their_arrival, 4.3.the_number_of_threads_stays_the_same
+// 4.3.clients_are_served_in_the_order_of_their_arrival, 4.3.the_number_of_threads_stays_the_same,
+// 4.4.nobody_is_lost_when_many_come_at_once
 // cause: more workers than --threads says
 
 // #region step-4
