@@ -15,6 +15,8 @@ WAITS = ("wait", "waitpid", "wait3", "wait4", "waitid")
 SLEEPS = ("sleep", "usleep", "nanosleep", "clock_nanosleep")
 POLLS = ("poll", "ppoll", "select", "pselect", "epoll_wait", "epoll_pwait")
 CONDITIONS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait")
+WAKES = ("pthread_cond_signal", "pthread_cond_broadcast")
+BIRTHS = ("fork", "pthread_create")
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class Scene:
     """A failed check and what the witness saw until then.
 
     `main` is the listening process, as it sees itself. `exit_code` is the program's, if it has
-    ended. `own` tells the student's files from all others. `samples` say where each thread was when
-    the check had failed, `masked` which signals the main thread kept waiting then.
+    ended. `own` tells the student's files from all others, `files` are those that were given, or
+    seen. `samples` say where each thread was when the check had failed, `masked` which signals the
+    main thread kept waiting then.
     """
 
     check: str
@@ -103,6 +106,7 @@ class Scene:
     exit_code: int | None = None
     samples: list[Event] = field(default_factory=list)
     masked: frozenset[int] = frozenset()
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def calls(self) -> list[Call]:
@@ -190,8 +194,29 @@ class Scene:
                 break
         return None
 
-    def definition(self, files: Iterable[Path], name: str) -> Place | None:
-        """Where a function begins, in the first of the files that has it."""
+    def anywhere(self, pattern: str) -> Place | None:
+        """The first line of the student's files that matches."""
+        for file in self.files:
+            for number, text in enumerate(source(file), 1):
+                if re.search(pattern, text.split("//")[0]):
+                    return Place(file, number, "")
+        return None
+
+    def function(self, place: Place) -> Place | None:
+        """Where the function begins that `place` is in."""
+        return self._definition([place.file], plain_name(place.function))
+
+    def called_at(self, place: Place) -> Place | None:
+        """Where the last of the student's functions begins that the line calls."""
+        lines = source(place.file)[place.line - 1 : place.line]
+        names = re.findall(r"(\w+)\(", lines[0].split("//")[0]) if lines else []
+        return next((found for name in reversed(names) if (found := self.definition(name))), None)
+
+    def definition(self, name: str) -> Place | None:
+        """Where a function begins, in the first of the student's files that has it."""
+        return self._definition(self.files, name)
+
+    def _definition(self, files: Iterable[Path], name: str) -> Place | None:
         pattern = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\([^;]*$")
         one_line = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\(.*\}}$")
         for file in files:
