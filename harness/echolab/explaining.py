@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +30,8 @@ _LONGEST_NS = 10_000_000_000  # before the failure
 _QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
 _QUESTIONS = 5  # to each thread that runs on
 _FOR_SAMPLES = 500  # events among which the answers are looked for
-_FIRST, _LAST = 1000, 6000  # events that are looked at
+# Events that are looked at: so many at the beginning, before the end of a thread, and at the end.
+_FIRST, _BEFORE_AN_END, _LAST = 1000, 8, 6000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -124,7 +126,7 @@ class Explanation:
         server, witness = self._servers[-1]
         exit_code = server.exit_code
         main = witness.inside(server.pid)
-        events = witness.events(_FIRST, _LAST)
+        events = _worth_a_look(witness.events())
         if not events:
             check.unexplained = "the server has not taken the witness in"
             return
@@ -199,6 +201,20 @@ def _first_pid(events: list[Event], main: int) -> int:
     """The listening process by the events: who listens. It may be gone, so that /proc does not tell."""
     found = [event.pid for event in events if event.call == "listen"]
     return found[-1] if found else events[0].pid
+
+
+def _worth_a_look(events: list[Event]) -> list[Event]:
+    """Of very many, the first and the last; and of those between, each thread's last."""
+    begin, end = min(_FIRST, len(events)), max(_FIRST, len(events) - _LAST)
+    own: dict[tuple[int, int], deque[Event]] = {}
+    kept: list[Event] = []
+    for event in events[begin:end]:
+        thread = own.setdefault((event.pid, event.tid), deque(maxlen=_BEFORE_AN_END))
+        thread.append(event)
+        if event.kind is Kind.END:
+            kept += thread
+            thread.clear()
+    return events[:begin] + sorted(kept, key=lambda event: event.time) + events[end:]
 
 
 def _around_the_end(events: list[Event]) -> tuple[Event, ...]:

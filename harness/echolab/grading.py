@@ -329,7 +329,7 @@ def grade(
         first=first,
         checked=lambda: so_far(plugin.report(time.perf_counter() - start)),
     )
-    code = _run_pytest(plugin, ["--collect-only"] if broken else [])
+    code = run_checks(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
@@ -365,7 +365,7 @@ def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     if explanation.why_not:
         return True
     again = Grading(target, graded.command, None, progress, explanation)
-    _run_pytest(again, [], explanation)
+    run_checks(again, [], explanation)
     return not again.interrupted
 
 
@@ -373,7 +373,7 @@ def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]
     """Grades the solution with only this chapter taken from the lesson; it has to be built."""
     target = replace(whole, alone=step)
     plugin = Grading(target, target.start(target.binary), step)
-    code = _run_pytest(plugin, [])
+    code = run_checks(plugin, [])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GraderTrouble(f"pytest could not run the checks of step {step.id} ({code!r})")
     results = list(plugin.results.values())
@@ -390,7 +390,8 @@ def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]
     return results
 
 
-def _run_pytest(plugin: Grading, extra: list[str], *others: object) -> int:
+def run_checks(plugin: Grading, extra: list[str], *others: object) -> int:
+    """Runs the checks that `plugin` chooses, with `others` as further plugins; pytest's exit code."""
     unneeded = "cacheprovider terminal faulthandler logging doctest unittest nose junitxml debugging"
     arguments = [word for name in unneeded.split() for word in ("-p", f"no:{name}")]
     arguments += ["--assert=plain", "--capture=no", "-c", str(CHECKS / "pytest.ini"), *extra]

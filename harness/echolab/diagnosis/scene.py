@@ -18,6 +18,8 @@ CONDITIONS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clock
 WAKES = ("pthread_cond_signal", "pthread_cond_broadcast")
 BIRTHS = ("fork", "pthread_create")
 
+_HANDLER = -1
+
 
 @dataclass(frozen=True)
 class Call:
@@ -65,21 +67,29 @@ class Call:
 
 
 def paired(events: Iterable[Event]) -> list[Call]:
-    """The calls, in the order in which they began. A handler's calls lie within what it interrupts."""
+    """The calls, in the order in which they began. A handler's calls lie within what it interrupts,
+    and those of what exit runs within that. Of others whose return is missing among the events,
+    though their thread has gone on, nothing is known: they are left out."""
     calls: list[Call] = []
+    unknown: set[int] = set()
     opened: dict[tuple[int, int], list[int]] = {}
     for event in events:
         stack = opened.setdefault((event.pid, event.tid), [])
         if event.kind is Kind.ENTER:
+            while stack and stack[-1] != _HANDLER and calls[stack[-1]].name != "exit":
+                unknown.add(stack.pop())
             stack.append(len(calls))
             calls.append(Call(event))
-        elif event.kind is Kind.EXIT:
-            while stack:
+        elif event.kind is Kind.SIGNAL:
+            stack.append(_HANDLER)
+        elif event.kind is Kind.RETURN:
+            while stack and stack.pop() != _HANDLER:
+                pass
+        elif event.kind is Kind.EXIT and stack and stack[-1] != _HANDLER:
+            if calls[stack[-1]].name == event.call:
                 number = stack.pop()
-                if calls[number].name == event.call:
-                    calls[number] = Call(calls[number].enter, event)
-                    break
-    return calls
+                calls[number] = Call(calls[number].enter, event)
+    return [call for number, call in enumerate(calls) if number not in unknown]
 
 
 @dataclass
@@ -125,9 +135,11 @@ class Scene:
         return found[0] if found else None
 
     def outer(self, what: Call | Event | None) -> Place | None:
-        """The outermost line of the student's: in serve, or where a thread begins."""
+        """The outermost line of the student's: in serve, or where a thread begins. A lambda that only
+        begins it does not count."""
         found = self._of(what)
-        return found[-1] if found else None
+        named = [p for p in found if "{lambda" not in p.function and p.function != "_FUN"]
+        return (named or found)[-1] if found else None
 
     def in_step(self, what: Call | Event | None) -> Place | None:
         """The line in one of the failed step's functions; else the innermost."""
@@ -191,6 +203,16 @@ class Scene:
             if re.search(pattern, text.split("//")[0]):
                 return Place(near.file, number, near.function)
             if number != near.line and text.startswith("}"):
+                break
+        return None
+
+    def in_body(self, pattern: str, began: Place) -> Place | None:
+        """The first line that matches of the function that begins at `began`."""
+        for number, line in enumerate(source(began.file)[began.line - 1 :], began.line):
+            text = line.split("//")[0]
+            if re.search(pattern, text.partition("{")[2] if number == began.line else text):
+                return Place(began.file, number, began.function)
+            if line.startswith("}"):
                 break
         return None
 

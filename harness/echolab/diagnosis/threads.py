@@ -26,7 +26,7 @@ _ONE_TOO_FAR = r"<= *\w+(\.size\(\))?"
 _TAKES_OUT = r"\b(pop\w*|erase|extract)\("
 _PUTS_IN = r"\b(push\w*|emplace\w*|insert)\("
 _GIVES_UP = r"\breturn (-1|false|nullptr)\b"
-_LEAVES = r"\b(return|break)\b"
+_LEAVES = (r"\breturn\b", r"\bbreak\b")  # a function rather than a loop
 
 
 def _is_by(scene: Scene, call: Call, *, acceptor: bool) -> bool:
@@ -91,14 +91,14 @@ def a_slot_is_free_before_its_client_has_left(scene: Scene) -> Place | None:
 
 @rule
 def nothing_limits_how_many(scene: Scene) -> Place | None:
-    """The line of the step's function that makes room, or counts one too many."""
+    """The line of the step's function that makes room, counts one too many, or starts the workers."""
     if "served at once" not in scene.observed:
         return None
     began = scene.definition(scene.functions[0])
     if not began:
         return None
-    patterns = (_GROWS, _ONE_TOO_FAR)
-    return next((p for pattern in patterns if (p := scene.line_with(pattern, began, after=40))), None)
+    patterns = (_GROWS, _ONE_TOO_FAR) if scene.area == "slots" else (r"\b(while|for)\b",)
+    return next((p for pattern in patterns if (p := scene.in_body(pattern, began))), None)
 
 
 # -- who ends, and who turns clients away
@@ -113,7 +113,7 @@ def it_takes_full_for_the_end(scene: Scene) -> Place | None:
     if not scene.named("pthread_create") or any(call.error for call in calls):
         return None
     began = scene.definition(scene.functions[0])
-    return began and scene.line_with(_GIVES_UP, began, after=40)
+    return began and scene.in_body(_GIVES_UP, began)
 
 
 @rule
@@ -130,7 +130,7 @@ def a_client_is_turned_away(scene: Scene) -> Place | None:
         elif call.name == "close" and call.fd in waiting and _is_by(scene, call, acceptor=True):
             place = scene.outer(call)
             began = place and scene.called_at(place)
-            return (began and scene.line_with(_GIVES_UP, began, after=40)) or place
+            return (began and scene.in_body(_GIVES_UP, began)) or place
     return None
 
 
@@ -139,15 +139,19 @@ def a_worker_has_ended(scene: Scene) -> Place | None:
     """By a way out of its loop: behind the call that failed, or where it was woken and found nothing."""
     if scene.area != "pool" or scene.exit_code is not None:
         return None
-    ended = {(e.pid, e.tid) for e in scene.events if e.kind is Kind.END and e.call == "thread"}
-    for call in reversed(scene.calls):
-        if (call.pid, call.tid) not in ended or not (place := scene.inner(call)):
-            continue
-        if call.name in CONDITIONS:
-            return place
-        if call.name in (*READS, *WRITES) and call.error:
-            return scene.line_with(_LEAVES, place, after=8) or place
-    return None
+    ended = [(e.pid, e.tid) for e in scene.events if e.kind is Kind.END and e.call == "thread"]
+    if not ended:
+        return None
+    calls = [c for c in scene.calls if (c.pid, c.tid) == ended[-1] and scene.inner(c)]
+    if not calls:
+        return None
+    if calls[-1].name in CONDITIONS:
+        return scene.inner(calls[-1])
+    failed = scene.last([call for call in calls if call.name in (*READS, *WRITES) and call.error])
+    place = scene.in_step(failed or calls[-1])
+    if not place or not failed:
+        return place and scene.function(place)
+    return next((p for way in _LEAVES if (p := scene.line_with(way, place, after=8))), place)
 
 
 # -- who waits, and is not woken
@@ -165,9 +169,10 @@ def a_slot_is_lost_when_something_fails(scene: Scene) -> Place | None:
         return None
     if failed.name in BIRTHS:
         return scene.outer(failed)
-    place = scene.in_step(failed)
-    way = r"\bcontinue\b" if failed.name in ACCEPTS else _LEAVES
-    return place and (scene.line_with(way, place, after=10) or place)
+    if not (place := scene.in_step(failed)):
+        return None
+    ways = (r"\bcontinue\b",) if failed.name in ACCEPTS else _LEAVES
+    return next((p for way in ways if (p := scene.line_with(way, place, after=10))), place)
 
 
 @rule
@@ -194,7 +199,7 @@ def _is_nap(call: Call) -> bool:
 
 
 @rule
-def who_waits_for_room_is_not_woken(scene: Scene) -> Finding | Place | None:
+def who_waits_for_room_is_not_woken(scene: Scene) -> Place | None:
     """Whoever accepts sleeps, and the threads that take clients out say nothing."""
     first = _first_accept(scene)
     waits = [c for c in scene.blocked if c.name in CONDITIONS]
@@ -208,7 +213,7 @@ def who_waits_for_room_is_not_woken(scene: Scene) -> Finding | Place | None:
 
 
 @rule
-def nobody_is_woken_for_a_client(scene: Scene) -> Place | None:
+def nobody_is_woken_for_a_client(scene: Scene) -> Finding | None:
     """Clients are accepted while threads wait for them, and nobody wakes these."""
     first = _first_accept(scene)
     waits = [c for c in scene.blocked if c.name in CONDITIONS and _is_by(scene, c, acceptor=False)]
@@ -217,7 +222,8 @@ def nobody_is_woken_for_a_client(scene: Scene) -> Place | None:
     if any(call.time > first for call in scene.named(*WAKES)):
         return None
     began = scene.definition(scene.functions[0])
-    return began and (scene.line_with(_PUTS_IN, began, after=40) or began)
+    cause = "nobody serves the client that has come: who sleeps until one comes is not woken"
+    return Finding(scene.in_body(_PUTS_IN, began) or began, cause) if began else None
 
 
 @rule
