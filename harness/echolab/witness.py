@@ -114,7 +114,7 @@ def obstacle(program: str) -> str | None:
                 return f"{program} is linked statically"
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 if data.find(b"__tsan_init") >= 0 and data.find(b"libtsan.so") < 0:
-                    return f"{program} has ThreadSanitizer inside (clang's way; g++'s is a library)"
+                    return f"{program} has ThreadSanitizer linked in, as clang does it; no witness can live beside that"
     except (OSError, struct.error, ValueError) as error:
         return f"{program} cannot be read: {error}"
     return None

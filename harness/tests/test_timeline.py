@@ -395,6 +395,17 @@ def test_an_arrow_begins_in_the_call_that_made_its_target_though_that_has_return
     assert found.arrows == [("fork", "fork()", "read(4)"), ("thread", "pthread_create()", "write(4)")]
 
 
+def test_a_process_that_runs_another_program_is_the_same_process() -> None:
+    events = [
+        event(0, PARENT, Kind.START, "process"),
+        event(1, PARENT, Kind.START, "process"),
+        *call(2, 3, PARENT, "socket", result=3),
+    ]
+    drawn = timeline.draw(events)
+    assert [lane.name for lane in drawn.lanes] == ["server"]
+    assert spans(drawn.lanes[0]) == [("socket()", "3")]
+
+
 def test_what_would_not_nest_is_noticed(seen: Timeline) -> None:
     trace = json.loads(chrome.write(seen))
     fork = next(e for e in trace["traceEvents"] if e["name"] == "fork()")

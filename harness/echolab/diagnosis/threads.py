@@ -44,7 +44,7 @@ def _first_accept(scene: Scene) -> int | None:
 @rule
 def threads_share_a_buffer(scene: Scene) -> Place | None:
     """The declaration of what the last read wrote to."""
-    if "shared" not in scene.cause_text:
+    if "shared" not in scene.cause_text or not _has_threads(scene):
         return None
     place = scene.inner(scene.last([c for c in scene.named(*READS) if (c.result or 0) > 0]))
     if not place:
@@ -92,7 +92,7 @@ def a_slot_is_free_before_its_client_has_left(scene: Scene) -> Place | None:
 @rule
 def nothing_limits_how_many(scene: Scene) -> Place | None:
     """The line of the step's function that makes room, counts one too many, or starts the workers."""
-    if "served at once" not in scene.observed:
+    if scene.area not in ("slots", "pool") or "served at once" not in scene.observed:
         return None
     began = scene.definition(scene.functions[0])
     if not began:

@@ -214,7 +214,9 @@ class _Tracks:
             self.links.append(Link("thread", creator, lane, time, call))
 
     def _start(self, event: Event) -> None:
-        self._living.pop((event.pid, event.tid), None)  # the number is given again
+        if known := self._living.get((event.pid, event.tid)):
+            self._close(known, 0, event.time)
+            return  # another program in the same process (man 2 execve)
         lane = self._lane(event)
         lane.start = event.time
         lane.marks.append(Mark("start", "starts", event.time))
