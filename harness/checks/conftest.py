@@ -72,7 +72,7 @@ def sanitized_server(pytestconfig: pytest.Config) -> Iterator[Callable[[str], Se
     servers: list[Server] = []
 
     def make(sanitizer: str) -> Server:
-        servers.append(Server(grading.sanitized_command(sanitizer), build.WARDEN, slots=16))
+        servers.append(grading.make_sanitized_server(sanitizer, slots=16))
         return servers[-1]
 
     yield make

@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 
 from echolab import build, procfs, timeline
 from echolab.course import ROOT, Lesson, Step
-from echolab.diagnosis.rules import Finding, find
+from echolab.diagnosis import rules, stopping, threads
+from echolab.diagnosis.finding import Finding
 from echolab.diagnosis.scene import Scene
 from echolab.report import CheckResult, Status, Where
 from echolab.server import Server
@@ -28,7 +30,8 @@ _LONGEST_NS = 10_000_000_000  # before the failure
 _QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
 _QUESTIONS = 5  # to each thread that runs on
 _FOR_SAMPLES = 500  # events among which the answers are looked for
-_FIRST, _LAST = 1000, 6000  # events that are looked at
+# Events that are looked at: so many at the beginning, before the end of a thread, and at the end.
+_FIRST, _BEFORE_AN_END, _LAST = 1000, 8, 6000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -45,8 +48,10 @@ class Explanation:
     ) -> None:
         self._lesson, self._sources, self._failed = lesson, sources, failed
         self._servers: list[tuple[Server, Witness]] = []
-        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + 1
+        self._obstructed = ""  # why the last server has no witness
         self.why_not = self._obstacle(program)
+        # From here on: the witness has been built.
+        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + 1
         if self.why_not:
             self._give_up(self.why_not)
 
@@ -68,12 +73,18 @@ class Explanation:
         for check in self._failed.values():
             check.unexplained = why
 
-    def observe(self, start: Callable[[Witness | None], Server]) -> Server:
-        """A server that is started with a witness, if there can be one."""
+    def observe(
+        self, start: Callable[[Witness | None], Server], program: Path | None = None
+    ) -> Server:
+        """A server that is started with a witness, if there can be one. `program`: the one that it
+        runs, where that is not the graded one."""
+        self._obstructed = program and obstacle(str(program)) or ""
+        if self._obstructed:
+            return start(None)
         try:
             witness = Witness(build.WITNESS)
         except Unavailable as error:
-            self.why_not = str(error)
+            self._obstructed = str(error)
             return start(None)
         server = start(witness)
         self._servers.append((server, witness))
@@ -96,9 +107,12 @@ class Explanation:
     ) -> Iterator[None]:
         yield
         check = self._failed[item.nodeid]
-        if call.when == "call" and self._servers:
+        if call.when == "call" and not self._servers:
+            check.unexplained = self._obstructed or "no server was started"
+        elif call.when == "call":
             try:
-                self._explain(check, call.excinfo.value if call.excinfo else None)
+                named = item.function.check.needs_source  # type: ignore[attr-defined]
+                self._explain(check, call.excinfo.value if call.excinfo else None, named)
             except (OSError, ValueError, ArithmeticError, LookupError) as error:
                 check.unexplained = f"the witness's account makes no sense: {error!r}"
         if call.when == "teardown":
@@ -108,11 +122,11 @@ class Explanation:
 
     # -- one check
 
-    def _explain(self, check: CheckResult, error: BaseException | None) -> None:
+    def _explain(self, check: CheckResult, error: BaseException | None, line_is_known: bool) -> None:
         server, witness = self._servers[-1]
         exit_code = server.exit_code
         main = witness.inside(server.pid)
-        events = witness.events(_FIRST, _LAST)
+        events = _worth_a_look(witness.events())
         if not events:
             check.unexplained = "the server has not taken the witness in"
             return
@@ -121,10 +135,14 @@ class Explanation:
         failed = isinstance(error, Failed)
         if not failed:
             check.unexplained = "it did not fail a second time"
+        if line_is_known:
+            return  # a sanitizer has named it
         masked = frozenset(n for n in (signal.SIGCHLD, signal.SIGTERM) if procfs.blocks(server.pid, n))
         samples = _samples(server, witness) if failed else []
         step = self._lesson.step(int(check.id.split(".")[1]))
         places = Places(witness.program, events, witness.base)
+        own_files = (place.file for event in events for place in places.of(event))
+        files = self._sources or tuple(sorted({file for file in own_files if self._is_own(file)}))
         scene = Scene(
             check=check.id.rpartition(".")[2],
             area=check.area,
@@ -140,20 +158,13 @@ class Explanation:
             exit_code=exit_code,
             samples=samples,
             masked=masked,
+            files=files,
         )
-        found = find(scene) or self._where_it_should_be(scene, step)
+        found = _find(scene) or _where_it_should_be(scene, step)
         if found:
             check.where = Where(self._shown(found.place.file), found.place.line)
             check.cause = found.cause or check.cause
             check.rule = found.rule
-
-    def _where_it_should_be(self, scene: Scene, step: Step) -> Finding | None:
-        """The function that the failed step is about, in the files that were seen to be the student's."""
-        files = self._sources or sorted(
-            {place.file for event in scene.events for place in scene.own_places(event)}
-        )
-        place = scene.definition(files, step.functions[0])
-        return Finding(place, None, "the_function_of_the_step") if place else None
 
     def _shown(self, file: Path) -> str:
         root = self._lesson.root
@@ -171,6 +182,17 @@ class Explanation:
         return not any(folder in file.parents for folder in given)
 
 
+def _find(scene: Scene) -> Finding | None:
+    asked = (kind.ask(scene) for kind in (threads.rule, stopping.rule, rules.rule))
+    return next(filter(None, asked), None)
+
+
+def _where_it_should_be(scene: Scene, step: Step) -> Finding | None:
+    """The function that the failed step is about."""
+    place = scene.definition(step.functions[0])
+    return Finding(place, None, "the_function_of_the_step") if place else None
+
+
 def _slugs() -> list[str]:
     return [folder.name for folder in (ROOT / "lessons").iterdir()]
 
@@ -179,6 +201,20 @@ def _first_pid(events: list[Event], main: int) -> int:
     """The listening process by the events: who listens. It may be gone, so that /proc does not tell."""
     found = [event.pid for event in events if event.call == "listen"]
     return found[-1] if found else events[0].pid
+
+
+def _worth_a_look(events: list[Event]) -> list[Event]:
+    """Of very many, the first and the last; and of those between, each thread's last."""
+    begin, end = min(_FIRST, len(events)), max(_FIRST, len(events) - _LAST)
+    own: dict[tuple[int, int], deque[Event]] = {}
+    kept: list[Event] = []
+    for event in events[begin:end]:
+        thread = own.setdefault((event.pid, event.tid), deque(maxlen=_BEFORE_AN_END))
+        thread.append(event)
+        if event.kind is Kind.END:
+            kept += thread
+            thread.clear()
+    return events[:begin] + sorted(kept, key=lambda event: event.time) + events[end:]
 
 
 def _around_the_end(events: list[Event]) -> tuple[Event, ...]:

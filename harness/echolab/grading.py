@@ -150,7 +150,6 @@ class Grading:
         self._first, self._checked = first, checked
         self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
-        self._by_source: set[str] = set()
         self.never_listens = self.interrupted = False
         self._habits = Habits()
         self._sanitized: Future[None] | None = None
@@ -173,8 +172,6 @@ class Grading:
         items.sort(key=lambda item: (self.check_of(item).step != first, self.check_of(item).step))
         for item in items:
             self.results[item.nodeid] = self._blank(item)
-            if self.check_of(item).needs_source:
-                self._by_source.add(item.nodeid)
         self.sanitized_steps = {
             self.check_of(item).step for item in items if self.check_of(item).needs_source
         }
@@ -186,14 +183,19 @@ class Grading:
                     self.target.build, *filter(None, binaries)
                 )
 
-    def judged_by_source(self, nodeid: str) -> bool:
-        """Whether the check builds the server anew, with a sanitizer, which names the line itself."""
-        return nodeid in self._by_source
+    def make_server(self, **options: Any) -> Server:
+        """A server to be graded, not started yet."""
+        options["habits"] = self._habits
+        return self._make(self.command, None, options)
 
-    def sanitized_command(self, sanitizer: str) -> Command:
-        """How to start the graded server built with "tsan" or "asan"; waits until that is done."""
+    def make_sanitized_server(self, sanitizer: str, **options: Any) -> Server:
+        """Likewise one that was built with "tsan" or "asan"; waits until that is done."""
         binary = self.target.sanitized_binary(sanitizer)
         assert binary
+        command = self._sanitized_command(binary)
+        return self._make(command, binary, options)
+
+    def _sanitized_command(self, binary: Path) -> Command:
         try:
             if self._sanitized:
                 self._sanitized.result()
@@ -203,14 +205,13 @@ class Grading:
         built = self.target.start(binary).without_memory_limit()
         return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
 
-    def make_server(self, **options: Any) -> Server:
-        """A server to be graded, not started yet."""
-        options["habits"] = self._habits
+    def _make(self, command: Command, program: Path | None, options: dict[str, Any]) -> Server:
+        """`program`: which one it is, where it is not the command's first word."""
         if self._explanation:
             return self._explanation.observe(
-                lambda witness: Server(self.command, build.WARDEN, witness=witness, **options)
+                lambda witness: Server(command, build.WARDEN, witness=witness, **options), program
             )
-        return Server(self.command, build.WARDEN, **options)
+        return Server(command, build.WARDEN, **options)
 
     def _blank(self, item: pytest.Item) -> CheckResult:
         check, name = self.check_of(item), item.name
@@ -328,7 +329,7 @@ def grade(
         first=first,
         checked=lambda: so_far(plugin.report(time.perf_counter() - start)),
     )
-    code = _run_pytest(plugin, ["--collect-only"] if broken else [])
+    code = run_checks(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
@@ -354,11 +355,7 @@ def grade(
 
 def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     """Completes the failed checks with what a witness says. False if Ctrl-C came meanwhile."""
-    failed = {
-        id: result
-        for id, result in graded.results.items()
-        if result.status is Status.FAIL and not graded.judged_by_source(id)
-    }
+    failed = {id: result for id, result in graded.results.items() if result.status is Status.FAIL}
     if not failed:
         return True
     target = graded.target
@@ -368,7 +365,7 @@ def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     if explanation.why_not:
         return True
     again = Grading(target, graded.command, None, progress, explanation)
-    _run_pytest(again, [], explanation)
+    run_checks(again, [], explanation)
     return not again.interrupted
 
 
@@ -376,7 +373,7 @@ def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]
     """Grades the solution with only this chapter taken from the lesson; it has to be built."""
     target = replace(whole, alone=step)
     plugin = Grading(target, target.start(target.binary), step)
-    code = _run_pytest(plugin, [])
+    code = run_checks(plugin, [])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GraderTrouble(f"pytest could not run the checks of step {step.id} ({code!r})")
     results = list(plugin.results.values())
@@ -393,7 +390,8 @@ def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]
     return results
 
 
-def _run_pytest(plugin: Grading, extra: list[str], *others: object) -> int:
+def run_checks(plugin: Grading, extra: list[str], *others: object) -> int:
+    """Runs the checks that `plugin` chooses, with `others` as further plugins; pytest's exit code."""
     unneeded = "cacheprovider terminal faulthandler logging doctest unittest nose junitxml debugging"
     arguments = [word for name in unneeded.split() for word in ("-p", f"no:{name}")]
     arguments += ["--assert=plain", "--capture=no", "-c", str(CHECKS / "pytest.ini"), *extra]

@@ -5,6 +5,7 @@ here trusts what it reads: what makes no sense is left out and counted as lost, 
 pointer is taken from there.
 """
 
+import mmap
 import os
 import re
 import shutil
@@ -29,7 +30,7 @@ _MOST_RULES = 16
 _FAIL, _SHORTEN = 1, 2
 _SLOTS = 1 << 15
 # The names of the calls, by their number.
-_CALLS = tuple(
+CALLS = tuple(
     re.findall(r"^CALL\((\w+)\)", (ROOT / "harness/witness/calls.def").read_text("utf-8"), re.MULTILINE)
 )
 _SIGNALS = {number.value: number.name for number in signal.Signals} | {64: "SIGRTMAX"}
@@ -109,9 +110,14 @@ def obstacle(program: str) -> str | None:
             file.seek(table)
             entries = file.read(size * count)
             kinds = {struct.unpack_from("=I", entries, at)[0] for at in range(0, len(entries), size)}
+            if 3 not in kinds:  # PT_INTERP
+                return f"{program} is linked statically"
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if data.find(b"__tsan_init") >= 0 and data.find(b"libtsan.so") < 0:
+                    return f"{program} has ThreadSanitizer linked in, as clang does it; no witness can live beside that"
     except (OSError, struct.error, ValueError) as error:
         return f"{program} cannot be read: {error}"
-    return None if 3 in kinds else f"{program} is linked statically"  # 3: PT_INTERP
+    return None
 
 
 class Witness:
@@ -126,6 +132,7 @@ class Witness:
         self.program: Path | None = None
         self.base: int | None = None
         self._folder, self._file = _make_file(_HEADER_BYTES + slots * _SLOT.size)
+        self._path = self._folder.path / "ring"
         os.pwrite(self._file, struct.pack("=QII", _MAGIC, 1, slots), 0)
         self._undecoded = 0
 
@@ -142,12 +149,12 @@ class Witness:
     @property
     def path(self) -> Path:
         """The file that the server has to be able to open for reading and writing when it starts."""
-        return self._folder / "ring"
+        return self._path
 
     @property
     def files(self) -> tuple[Path, Path]:
         """What a sandbox has to show the server: the library, and the folder it writes to."""
-        return self._library, self._folder
+        return self._library, self._folder.path
 
     def has_begun(self, pid: int, program: str) -> None:
         """Notes which program `pid` runs, by what the kernel says: the ring's word is not taken. It
@@ -230,7 +237,7 @@ class Witness:
         if self._rules == _MOST_RULES:
             raise ValueError(f"more than {_MOST_RULES} rules")
         at = _RULES_AT + self._rules * _RULE.size
-        rule = _RULE.pack(0, _CALLS.index(call), action, value, fd, 0, nth - 1, times)
+        rule = _RULE.pack(0, CALLS.index(call), action, value, fd, 0, nth - 1, times)
         os.pwrite(self._file, rule, at)
         os.pwrite(self._file, struct.pack("=I", 1), at)
         self._rules += 1
@@ -251,26 +258,49 @@ class Witness:
 
     def close(self) -> None:
         """Gives the ring up. What has been read from it stays."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
-def _make_file(size: int) -> tuple[Path, int]:
+class _Folder:
+    """A private folder in `place` that lasts until remove(), or until we end, whichever way: a shell
+    waits for that, to remove it. Raises OSError."""
+
+    def __init__(self, place: Path) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="echolab-", dir=place))
+        try:
+            self._keeper = subprocess.Popen(
+                ["sh", "-c", 'read -r end; rm -rf -- "$1"', "sh", str(self.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,  # away from the terminal's Ctrl-C
+            )
+        except OSError:
+            self.path.rmdir()
+            raise
+
+    def remove(self) -> None:
+        self._keeper.communicate()
+
+
+def _make_file(size: int) -> tuple[_Folder, int]:
     """A private folder and the file in it, of `size` bytes that are really there: without them, a
     server would die of SIGBUS where the file system is full. Raises Unavailable."""
     refused: list[str] = []
     for place in dict.fromkeys((Path("/dev/shm"), Path(tempfile.gettempdir()))):
-        folder: Path | None = None
+        folder: _Folder | None = None
         try:
-            folder = Path(tempfile.mkdtemp(prefix="echolab-", dir=place))
-            file = os.open(folder / "ring", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            folder = _Folder(place)
+            file = os.open(folder.path / "ring", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(file, 0, size)
                 if os.geteuid() == 0:
                     # Root may run the server as somebody else. The folder's name is not to be guessed.
-                    folder.chmod(0o711)
+                    folder.path.chmod(0o711)
                     os.fchmod(file, 0o666)
                 return folder, file
             except OSError:
@@ -279,7 +309,7 @@ def _make_file(size: int) -> tuple[Path, int]:
         except OSError as error:
             refused.append(f"{place}: {error.strerror}")
             if folder:
-                shutil.rmtree(folder, ignore_errors=True)
+                folder.remove()
     raise Unavailable(f"no place for what the witness writes ({'; '.join(refused)})")
 
 
@@ -312,8 +342,8 @@ def _event(fields: tuple[int, ...]) -> Event | None:
         call = _SIGNALS.get(call_number, f"signal {call_number}")
     elif kind in (Kind.START, Kind.END):
         call = "thread" if call_number else "process"
-    elif call_number < len(_CALLS):
-        call = _CALLS[call_number]
+    elif call_number < len(CALLS):
+        call = CALLS[call_number]
     else:
         return None
     has_result = kind is Kind.EXIT or (kind is Kind.END and call == "process")

@@ -287,7 +287,7 @@ def test_rubbish_is_drawn_as_well() -> None:
         for shown in (text.write(drawn), svg.write(drawn, title="rubbish"), chrome.write(drawn)):
             assert "\x1b" not in shown and "\x00" not in shown
         assert "<script>" not in svg.write(drawn, title="<script>")
-        check_trace(json.loads(chrome.write(drawn)))
+        Imported(json.loads(chrome.write(drawn)))
 
 
 def test_the_picture_is_svg_with_a_text_for_who_cannot_see_it(seen: Timeline) -> None:
@@ -302,45 +302,115 @@ def test_the_picture_is_svg_with_a_text_for_who_cannot_see_it(seen: Timeline) ->
     assert "http" not in svg.write(seen, title="").replace("http://www.w3.org/2000/svg", "")
 
 
-def check_trace(trace: dict) -> None:  # type: ignore[type-arg]
-    """What Perfetto needs of a trace: known phases, numbers, slices that nest within their thread, arrows in pairs."""
-    slices: dict[tuple[int, int], list[tuple[float, float]]] = {}
-    arrows: dict[str, list[int]] = {"s": [], "f": []}
-    for entry in trace["traceEvents"]:
-        assert entry["ph"] in "MXisf" and isinstance(entry["name"], str)
-        assert isinstance(entry["pid"], int) and isinstance(entry["tid"], int)
-        if entry["ph"] == "M":
+class Imported:
+    """A trace as Perfetto reads it, by its documentation (https://perfetto.dev/docs/getting-started/other-formats)
+    and its importer: by time, then by place in the file; an instant is a slice without duration; one that would
+    end after the slice around it is dropped. An arrow begins in the innermost slice, and ends there ("bp": "e") or
+    in the next one."""
+
+    def __init__(self, trace: dict) -> None:  # type: ignore[type-arg]
+        assert trace.keys() == {"traceEvents", "otherData"}
+        self.dropped: list[dict] = []  # type: ignore[type-arg]
+        self.lost_arrows = 0
+        self.arrows: list[tuple[str, str, str]] = []  # the kind, and the names of two slices
+        self._open: dict[tuple[int, ...], list[tuple[int, int, str]]] = {}  # start, end, name
+        self._begun: dict[tuple[int, str, str], str] = {}
+        self._waiting: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+        for entry in sorted(trace["traceEvents"], key=lambda entry: _ns(entry.get("ts", 0))):
+            self._take(entry)
+        self.lost_arrows += sum(map(len, self._waiting.values()))
+
+    def _take(self, entry: dict) -> None:  # type: ignore[type-arg]
+        phase = entry["ph"]
+        # What is not of 32 bits counts as 0.
+        thread = tuple(n if 0 <= n < 1 << 32 else 0 for n in (entry["pid"], entry["tid"]))
+        if phase == "M":
+            assert entry["name"] in ("process_name", "process_sort_index", "thread_name")
             assert entry["args"].keys() <= {"name", "sort_index"}
-            continue
-        assert isinstance(entry["ts"], (int, float)) and entry["ts"] >= 0
-        if entry["ph"] == "X":
-            assert entry["dur"] >= 0
-            slices.setdefault((entry["pid"], entry["tid"]), []).append((entry["ts"], -entry["dur"]))
-        elif entry["ph"] in "sf":
-            arrows[entry["ph"]].append(entry["id"])
-    assert sorted(arrows["s"]) == sorted(arrows["f"])
-    for found in slices.values():
-        open_until: list[float] = []
-        for start, minus in sorted(found):
-            end = start - minus
-            while open_until and open_until[-1] <= start:
-                open_until.pop()
-            assert not open_until or end <= open_until[-1] + 0.001, "slices of one thread nest"
-            open_until.append(end)
+        elif phase in ("X", "i"):
+            assert entry.get("s", "t") == "t"
+            self._slice(entry, thread, _ns(entry["dur"] if phase == "X" else 0))
+        elif phase == "s":
+            key = (entry["id"], entry["cat"], entry["name"])
+            assert key not in self._begun
+            self._begun[key] = self._innermost(thread)
+        else:
+            assert phase == "f"
+            source = self._begun[entry["id"], entry["cat"], entry["name"]]
+            if entry.get("bp") == "e":
+                self.arrows.append((entry["name"], source, self._innermost(thread)))
+            else:
+                self._waiting.setdefault(thread, []).append((entry["name"], source))
+
+    def _innermost(self, thread: tuple[int, ...]) -> str:
+        stack = self._open.get(thread)
+        self.lost_arrows += not stack
+        return stack[-1][2] if stack else ""
+
+    def _slice(self, entry: dict, thread: tuple[int, ...], length: int) -> None:  # type: ignore[type-arg]
+        start, stack = _ns(entry["ts"]), self._open.setdefault(thread, [])
+        assert start >= 0 and length >= 0
+        while stack and stack[-1][1] <= start and (stack[-1][0] < start or length):
+            stack.pop()
+        if any(end < start + length for _, end, _ in stack):
+            self.dropped.append(entry)
+            return
+        stack.append((start, start + length, entry["name"]))
+        self.arrows += [(kind, source, entry["name"]) for kind, source in self._waiting.pop(thread, [])]
+
+
+def _ns(microseconds: float) -> int:
+    return round(microseconds * 1000)
+
+
+def check_trace(trace: dict) -> None:  # type: ignore[type-arg]
+    found = Imported(trace)
+    assert (found.dropped, found.lost_arrows) == ([], 0)
 
 
 def test_the_trace_is_what_perfetto_opens(seen: Timeline) -> None:
     trace = json.loads(chrome.write(seen))
     check_trace(trace)
-    slices = [e for e in trace["traceEvents"] if e["ph"] == "X"]
-    for arrow in (e for e in trace["traceEvents"] if e["ph"] in "sf"):
-        own = [e for e in slices if (e["pid"], e["tid"]) == (arrow["pid"], arrow["tid"])]
-        around = [e for e in own if e["ts"] <= arrow["ts"] < e["ts"] + e["dur"]]
-        following = [e for e in own if e["ts"] >= arrow["ts"]]
-        assert around if arrow["ph"] == "s" or "bp" in arrow else following, arrow
+    assert Imported(trace).arrows == [
+        ("accept", "connected", "accept(3)"),
+        ("fork", "fork()", "read(4)"),
+        ("reap", "zombie", "waitpid()"),
+    ]
     names = {e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"}
     assert names == {"client 1", "parent", "child 1"}
-    assert {e["name"] for e in trace["traceEvents"] if e["ph"] == "s"} == {"accept", "fork", "reap"}
+
+
+def test_an_arrow_begins_in_the_call_that_made_its_target_though_that_has_returned_before() -> None:
+    events = [
+        event(0, PARENT, Kind.START, "process"),
+        *call(1, 2, PARENT, "fork", result=CHILD),
+        *call(2.1, 2.2, PARENT, "pthread_create", result=0),
+        event(3, PARENT, Kind.ENTER, "accept", fd=3),
+        event(4, CHILD, Kind.START, "process"),
+        *call(5, 6, CHILD, "read", fd=4, result=5),
+        event(7, PARENT, Kind.START, "thread", tid=9),
+        *call(8, 9, PARENT, "write", tid=9, fd=4, result=5),
+    ]
+    found = Imported(json.loads(chrome.write(timeline.draw(events))))
+    assert found.arrows == [("fork", "fork()", "read(4)"), ("thread", "pthread_create()", "write(4)")]
+
+
+def test_a_process_that_runs_another_program_is_the_same_process() -> None:
+    events = [
+        event(0, PARENT, Kind.START, "process"),
+        event(1, PARENT, Kind.START, "process"),
+        *call(2, 3, PARENT, "socket", result=3),
+    ]
+    drawn = timeline.draw(events)
+    assert [lane.name for lane in drawn.lanes] == ["server"]
+    assert spans(drawn.lanes[0]) == [("socket()", "3")]
+
+
+def test_what_would_not_nest_is_noticed(seen: Timeline) -> None:
+    trace = json.loads(chrome.write(seen))
+    fork = next(e for e in trace["traceEvents"] if e["name"] == "fork()")
+    fork["dur"] += 4_000
+    assert Imported(trace).dropped
 
 
 # The command

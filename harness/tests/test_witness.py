@@ -12,18 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from conftest import HARNESS, build, course
 from echolab.client import Client
 from echolab.diagnosis.scene import paired
-from echolab.explaining import SWITCH
-from echolab.grading import Target, grade, own_command
+from echolab.explaining import SWITCH, Explanation
+from echolab.grading import Grading, Target, grade, own_command, run_checks
 from echolab.known import Known, catalogue  # noqa: E402
-from echolab.report import Status
+from echolab.report import CheckResult, Status, Where
 from echolab.server import Command, Server
 from echolab.witness import Kind, Places, Unavailable, Witness, obstacle
+from watched import grade_watched
 
 Observed = Callable[..., Server]
 
@@ -141,9 +144,12 @@ def witness() -> Iterator[Witness]:
 def test_forks_signals_and_threads_at_once_are_all_seen(
     tmp_path: Path, witness: Witness, compiler: str, flags: tuple[str, ...]
 ) -> None:
-    if compiler == "clang++" and "-fsanitize=thread" in flags:
-        pytest.xfail("the unwinder calls pthread_once, which clang's tsan takes over, in a handler")
     program = compiled(tmp_path, compiler, *flags)
+    if compiler == "clang++" and "-fsanitize=thread" in flags:
+        # The unwinder calls pthread_once, which this tsan takes over, in a handler.
+        assert obstacle(str(program)) == f"{program} has ThreadSanitizer linked in, as clang does it; no witness can live beside that"
+        return
+    assert obstacle(str(program)) is None
     # tsan does not start on kernels that spread a program's addresses too widely.
     done = run_observed(["setarch", "-R", str(program)], witness)
     assert done.returncode == 0, done.stderr
@@ -168,6 +174,21 @@ def test_a_static_program_has_no_witness(tmp_path: Path) -> None:
     program = compiled(tmp_path, "g++", "-static")
     assert obstacle(str(program)) == f"{program} is linked statically"
     assert obstacle("cat") is None
+
+
+def test_nothing_is_left_of_a_grader_that_is_killed() -> None:
+    words = "import sys, time, pathlib as p; sys.path.insert(0, sys.argv[1]); from echolab.witness import Witness; "
+    words += "w = Witness(p.Path('/lib')); print(w.path, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", words, str(HARNESS)]
+    grader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert grader.stdout
+    ring = Path(grader.stdout.readline().strip())
+    assert ring.exists()
+    keepers = psutil.Process(grader.pid).children()
+    grader.kill()
+    grader.communicate()
+    assert not psutil.wait_procs(keepers, timeout=60)[1]
+    assert not ring.parent.exists()
 
 
 def test_a_script_is_judged_by_its_interpreter(tmp_path: Path) -> None:
@@ -298,6 +319,48 @@ def test_a_verdict_is_the_same_with_a_witness_and_without(wrong: Known) -> None:
     failed = reports[0].having(Status.FAIL)
     assert failed and all(check.events or check.unexplained for check in failed)
     assert not any(check.events or check.where for check in reports[1].checks)
+
+
+@pytest.mark.parametrize("wrong", wrong_servers()[:2], ids=lambda wrong: wrong.id)
+def test_a_verdict_is_the_same_with_a_witness_in_the_server_from_its_start(wrong: Known) -> None:
+    """All known servers: python3 harness/tests/watched.py"""
+    build.build(wrong.binary)
+    step = wrong.lesson.step(int(min(wrong.checks("fails")).split(".")[1]))
+    report, seen = grade_watched(Target(wrong.lesson, command=wrong.target.command), step)
+    of_step = {id for id in wrong.checks("fails") if id.startswith(f"{step.id}.")}
+    assert {check.id for check in report.having(Status.FAIL)} - wrong.checks("perhaps") == of_step
+    assert seen
+
+
+def test_the_time_to_explain_begins_when_the_witness_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+
+    def slow_build(*_: Path) -> None:
+        now[0] += 500
+
+    monkeypatch.setattr("echolab.explaining.build.build", slow_build)
+    monkeypatch.setattr("echolab.explaining.time", SimpleNamespace(monotonic=lambda: now[0]))
+    check = CheckResult("1.1.a", "", "", "echo", 1, Status.FAIL, seconds=2)
+    explanation = Explanation(course.lessons()[0], (), "cat", {"a": check})
+    item = SimpleNamespace(nodeid="a")
+    explanation.pytest_runtest_setup(item)
+    assert check.unexplained is None
+    now[0] += 2
+    with pytest.raises(pytest.skip.Exception):
+        explanation.pytest_runtest_setup(item)
+    assert check.unexplained == "there was no time for it"
+
+
+def test_what_a_sanitizer_finds_has_a_timeline_and_keeps_its_line() -> None:
+    wrong = next(mutant for mutant in catalogue() if mutant.id == "3-shares_the_table_without_a_mutex")
+    build.build(*wrong.binaries)
+    check = CheckResult("3.4.a", "", "", "threads", 3, Status.FAIL, seconds=60, where=Where("a", 7))
+    node = "lesson_3.py::no_two_threads_meet_in_the_same_memory"
+    program = str(wrong.binary)
+    explanation = Explanation(wrong.lesson, (wrong.source,), program, {node: check})
+    run_checks(Grading(wrong.target, wrong.target.prepare(), explanation=explanation), [], explanation)
+    assert check.unexplained is None and check.where == Where("a", 7)
+    assert check.events and check.timeline and check.timeline.saw_the_server
 
 
 def test_the_line_of_a_crash_is_named() -> None:

@@ -1,4 +1,4 @@
-"""From a scene to the line that is probably to blame: small rules, the first that knows one decides.
+"""From a scene to the line that is probably to blame, for what servers of any kind do wrong.
 
 A rule looks at facts (how the server ended, what the check observed) and at the server's own calls.
 It may say more about the cause than the check could. None of them is asked whether a check passes.
@@ -8,11 +8,11 @@ import errno
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from echolab.diagnosis.finding import Finding, Rules
 from echolab.diagnosis.scene import (
     ACCEPTS,
+    BIRTHS,
     CONDITIONS,
     POLLS,
     READS,
@@ -22,40 +22,14 @@ from echolab.diagnosis.scene import (
     Call,
     Scene,
 )
-from echolab.witness import Event, Kind, Place
+from echolab.witness import Kind, Place
 
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 _MSG_DONTWAIT, _MSG_WAITALL = 0x40, 0x100
 _SO_LINGER = 13
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A line, perhaps a cause that is more exact than the check's, and the rule that says so."""
-
-    place: Place
-    cause: str | None = None
-    rule: str = ""
-
-
-Rule = Callable[[Scene], Finding | Place | None]
-_RULES: list[Rule] = []
-
-
-def rule(function: Rule) -> Rule:
-    _RULES.append(function)
-    return function
-
-
-def find(scene: Scene) -> Finding | None:
-    """The finding of the first rule that has one."""
-    for ask in _RULES:
-        found = ask(scene)
-        if isinstance(found, Place):
-            found = Finding(found)
-        if found:
-            return Finding(found.place, found.cause, ask.__name__)
-    return None
+rule = Rules()
 
 
 def _finding(place: Place | None, cause: str | None = None) -> Finding | None:
@@ -68,14 +42,15 @@ def _finding(place: Place | None, cause: str | None = None) -> Finding | None:
 @rule
 def the_address_is_wrong(scene: Scene) -> Finding | None:
     """It listens, but elsewhere."""
-    binds = scene.named("bind")
-    if "listens on" not in scene.observed or not binds:
+    if "listens on" not in scene.observed:
         return None
-    place = scene.inner(binds[-1])
-    if not place or binds[-1].error:
+    binds = scene.named("bind")
+    place = scene.inner(scene.last(binds))
+    if place and binds[-1].error:
         return _finding(place)
     what = r"sin_addr|INADDR_ANY" if "can connect" in scene.observed else r"sin_port"
-    return _finding(scene.line_with(what, place, before=25) or place)
+    near = place and scene.line_with(what, place, before=25)
+    return _finding(near or place or scene.anywhere(what))
 
 
 @rule
@@ -155,12 +130,13 @@ def it_ended_itself(scene: Scene) -> Finding | None:
     failed = [
         c
         for c in own
-        if c.error and c.error != errno.EAGAIN and c.name in (*ACCEPTS, *READS, *WRITES, "fork", "pthread_create")
+        if c.error and (c.name in BIRTHS or c.error != errno.EAGAIN and c.name in (*ACCEPTS, *READS, *WRITES))
     ]
     if failed:
         last = failed[-1]
         if last.error == errno.EINTR:
-            return _finding(scene.inner(last))
+            place = scene.inner(last)
+            return _finding(place and (scene.line_with(r"\bEINTR\b", place, after=18) or place))
         place = scene.in_step(last)
         return _finding(place and _way_out(scene, place))
     return _finding(scene.outer(scene.last(own)) if own else scene.outer(scene.last(accepts)))
@@ -466,28 +442,3 @@ def _same_function(scene: Scene, one: Call, other: Call) -> bool:
     ours = {place.function for place in scene.own_places(one.enter)}
     fork = scene.inner(other)
     return bool(fork and fork.function in ours)
-
-
-# -- the end
-
-
-@rule
-def children_are_left_behind(scene: Scene) -> Finding | None:
-    """The parent has ended and its children live: the last line of the function that accepts."""
-    if scene.area != "shutdown" or scene.exit_code is None or "other process" not in scene.observed:
-        return None
-    place = scene.outer(scene.last(scene.named(*ACCEPTS, pid=scene.main)))
-    return _finding(place and (scene.line_with(rf"^  return {scene.exit_code};", place, after=40) or place))
-
-
-@rule
-def sigterm_is_not_heard(scene: Scene) -> Finding | None:
-    """What was done about SIGTERM: ignored, blocked, or a handler whose word nobody hears."""
-    if scene.area != "shutdown":
-        return None
-    if linger := a_reset_was_asked_for(scene):
-        return linger if isinstance(linger, Finding) else None
-    for call in reversed(scene.named("sigaction", "signal", pid=scene.main)):
-        if call.enter.arguments[0] == signal.SIGTERM and call.enter.arguments[1] >> 32 >= 1:
-            return _finding(scene.inner(call))
-    return None

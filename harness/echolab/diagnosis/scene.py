@@ -15,6 +15,10 @@ WAITS = ("wait", "waitpid", "wait3", "wait4", "waitid")
 SLEEPS = ("sleep", "usleep", "nanosleep", "clock_nanosleep")
 POLLS = ("poll", "ppoll", "select", "pselect", "epoll_wait", "epoll_pwait")
 CONDITIONS = ("pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait")
+WAKES = ("pthread_cond_signal", "pthread_cond_broadcast")
+BIRTHS = ("fork", "pthread_create")
+
+_HANDLER = -1
 
 
 @dataclass(frozen=True)
@@ -63,21 +67,29 @@ class Call:
 
 
 def paired(events: Iterable[Event]) -> list[Call]:
-    """The calls, in the order in which they began. A handler's calls lie within what it interrupts."""
+    """The calls, in the order in which they began. A handler's calls lie within what it interrupts,
+    and those of what exit runs within that. Of others whose return is missing among the events,
+    though their thread has gone on, nothing is known: they are left out."""
     calls: list[Call] = []
+    unknown: set[int] = set()
     opened: dict[tuple[int, int], list[int]] = {}
     for event in events:
         stack = opened.setdefault((event.pid, event.tid), [])
         if event.kind is Kind.ENTER:
+            while stack and stack[-1] != _HANDLER and calls[stack[-1]].name != "exit":
+                unknown.add(stack.pop())
             stack.append(len(calls))
             calls.append(Call(event))
-        elif event.kind is Kind.EXIT:
-            while stack:
+        elif event.kind is Kind.SIGNAL:
+            stack.append(_HANDLER)
+        elif event.kind is Kind.RETURN:
+            while stack and stack.pop() != _HANDLER:
+                pass
+        elif event.kind is Kind.EXIT and stack and stack[-1] != _HANDLER:
+            if calls[stack[-1]].name == event.call:
                 number = stack.pop()
-                if calls[number].name == event.call:
-                    calls[number] = Call(calls[number].enter, event)
-                    break
-    return calls
+                calls[number] = Call(calls[number].enter, event)
+    return [call for number, call in enumerate(calls) if number not in unknown]
 
 
 @dataclass
@@ -85,8 +97,9 @@ class Scene:
     """A failed check and what the witness saw until then.
 
     `main` is the listening process, as it sees itself. `exit_code` is the program's, if it has
-    ended. `own` tells the student's files from all others. `samples` say where each thread was when
-    the check had failed, `masked` which signals the main thread kept waiting then.
+    ended. `own` tells the student's files from all others, `files` are those that were given, or
+    seen. `samples` say where each thread was when the check had failed, `masked` which signals the
+    main thread kept waiting then.
     """
 
     check: str
@@ -103,6 +116,7 @@ class Scene:
     exit_code: int | None = None
     samples: list[Event] = field(default_factory=list)
     masked: frozenset[int] = frozenset()
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def calls(self) -> list[Call]:
@@ -121,9 +135,11 @@ class Scene:
         return found[0] if found else None
 
     def outer(self, what: Call | Event | None) -> Place | None:
-        """The outermost line of the student's: in serve, or where a thread begins."""
+        """The outermost line of the student's: in serve, or where a thread begins. A lambda that only
+        begins it does not count."""
         found = self._of(what)
-        return found[-1] if found else None
+        named = [p for p in found if "{lambda" not in p.function and p.function != "_FUN"]
+        return (named or found)[-1] if found else None
 
     def in_step(self, what: Call | Event | None) -> Place | None:
         """The line in one of the failed step's functions; else the innermost."""
@@ -190,8 +206,39 @@ class Scene:
                 break
         return None
 
-    def definition(self, files: Iterable[Path], name: str) -> Place | None:
-        """Where a function begins, in the first of the files that has it."""
+    def in_body(self, pattern: str, began: Place) -> Place | None:
+        """The first line that matches of the function that begins at `began`."""
+        for number, line in enumerate(source(began.file)[began.line - 1 :], began.line):
+            text = line.split("//")[0]
+            if re.search(pattern, text.partition("{")[2] if number == began.line else text):
+                return Place(began.file, number, began.function)
+            if line.startswith("}"):
+                break
+        return None
+
+    def anywhere(self, pattern: str) -> Place | None:
+        """The first line of the student's files that matches."""
+        for file in self.files:
+            for number, text in enumerate(source(file), 1):
+                if re.search(pattern, text.split("//")[0]):
+                    return Place(file, number, "")
+        return None
+
+    def function(self, place: Place) -> Place | None:
+        """Where the function begins that `place` is in."""
+        return self._definition([place.file], plain_name(place.function))
+
+    def called_at(self, place: Place) -> Place | None:
+        """Where the last of the student's functions begins that the line calls."""
+        lines = source(place.file)[place.line - 1 : place.line]
+        names = re.findall(r"(\w+)\(", lines[0].split("//")[0]) if lines else []
+        return next((found for name in reversed(names) if (found := self.definition(name))), None)
+
+    def definition(self, name: str) -> Place | None:
+        """Where a function begins, in the first of the student's files that has it."""
+        return self._definition(self.files, name)
+
+    def _definition(self, files: Iterable[Path], name: str) -> Place | None:
         pattern = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\([^;]*$")
         one_line = re.compile(rf"^[\w:&<>*\[\] ]*\b{re.escape(name)}\(.*\}}$")
         for file in files:

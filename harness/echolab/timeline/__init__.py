@@ -89,12 +89,13 @@ class Lane:
 @dataclass(frozen=True)
 class Link:
     """A fork, the start of a thread, a wait for a process that has ended, or a client that is accepted: from one lane
-    to another."""
+    to another, at `time`. `call` is the one that the source made for it, which may have returned before."""
 
     kind: str  # "fork", "thread", "reap", "accept"
     source: Lane
     target: Lane
     time: int
+    call: Span | None = None
 
 
 @dataclass
@@ -169,9 +170,9 @@ class _Tracks:
         self.reaped: list[tuple[Event, Lane]] = []  # by whom
         self._living: dict[tuple[int, int], Lane] = {}
         self._open: dict[Lane, list[Span]] = {}
-        self._forked: dict[int, tuple[Lane, int]] = {}  # by the child's pid, until the child is seen
+        self._forked: dict[int, tuple[Lane, Span]] = {}  # by the child's pid, until the child is seen
         self._orphans: dict[int, Lane] = {}  # seen before its fork has returned in the parent
-        self._creators: dict[int, deque[Lane]] = {}  # by pid: of threads that were not seen yet
+        self._creators: dict[int, deque[tuple[Lane, Span]]] = {}  # by pid: of threads not seen yet
         self._statuses: dict[int, int] = {}  # by pid: that exit was called with
         self.accepted: list[tuple[Lane, int]] = []
 
@@ -202,17 +203,20 @@ class _Tracks:
 
     def _find_parent(self, lane: Lane, time: int) -> None:
         if lane.pid in self._forked:
-            parent, _ = self._forked.pop(lane.pid)
-            self.links.append(Link("fork", parent, lane, time))
+            parent, fork = self._forked.pop(lane.pid)
+            self.links.append(Link("fork", parent, lane, time, fork))
         else:
             self._orphans[lane.pid] = lane
 
     def _find_creator(self, lane: Lane, time: int) -> None:
         if creators := self._creators.get(lane.pid):
-            self.links.append(Link("thread", creators.popleft(), lane, time))
+            creator, call = creators.popleft()
+            self.links.append(Link("thread", creator, lane, time, call))
 
     def _start(self, event: Event) -> None:
-        self._living.pop((event.pid, event.tid), None)  # the number is given again
+        if known := self._living.get((event.pid, event.tid)):
+            self._close(known, 0, event.time)
+            return  # another program in the same process (man 2 execve)
         lane = self._lane(event)
         lane.start = event.time
         lane.marks.append(Mark("start", "starts", event.time))
@@ -243,7 +247,7 @@ class _Tracks:
         calls.append(span)
         lane.spans.append(span)
         if event.call == "pthread_create":
-            self._creators.setdefault(event.pid, deque()).append(lane)
+            self._creators.setdefault(event.pid, deque()).append((lane, span))
 
     def _exit(self, event: Event) -> None:
         lane = self._lane(event)
@@ -265,7 +269,7 @@ class _Tracks:
             self.accepted.append((lane, event.time))
         if event.result and event.result > 0:
             if event.call in _FORKS:
-                self._forked_child(lane, event)
+                self._forked_child(lane, span, event.result)
             elif event.call in _WAITS:
                 self.reaped.append((event, lane))
 
@@ -274,12 +278,12 @@ class _Tracks:
         if creators := self._creators.get(pid):
             creators.pop()
 
-    def _forked_child(self, parent: Lane, event: Event) -> None:
-        child = self._orphans.pop(event.result or 0, None)
+    def _forked_child(self, parent: Lane, fork: Span, pid: int) -> None:
+        child = self._orphans.pop(pid, None)
         if child and child is not parent:
-            self.links.append(Link("fork", parent, child, child.first))
+            self.links.append(Link("fork", parent, child, child.first, fork))
         else:
-            self._forked[event.result or 0] = (parent, event.time)
+            self._forked[pid] = (parent, fork)
 
     def _close(self, lane: Lane, depth: int, time: int) -> None:
         """Ends the calls from `depth` on whose return was not seen."""

@@ -1,6 +1,7 @@
 """A timeline in Chrome's trace event format, which Perfetto (https://ui.perfetto.dev) and chrome://tracing open.
 
-Times are microseconds from the first event. The slices of one thread nest.
+Times are microseconds from the first event. The slices of one thread nest; what begins at the same time stands
+in the order in which it is nested, as Perfetto takes it.
 """
 
 import json
@@ -15,7 +16,8 @@ _CLIENTS = (1 << 22) + 1  # the process that our own clients are shown as; no re
 def write(timeline: Timeline) -> str:
     """The whole trace as JSON."""
     events = sorted(_events(timeline), key=lambda event: (event["ph"] != "M", event.get("ts", 0)))
-    trace = {"traceEvents": events, "displayTimeUnit": "ms", "otherData": {"lost": timeline.lost}}
+    # No "displayTimeUnit": older versions of Perfetto take it for the unit of "ts".
+    trace = {"traceEvents": events, "otherData": {"lost": timeline.lost}}
     return json.dumps(trace, separators=(",", ":")) + "\n"
 
 
@@ -43,8 +45,8 @@ def _events(timeline: Timeline) -> Iterator[dict[str, Any]]:
             }
         yield from _connection(lane, where, at(lane.first), at(_last(lane)))
     for number, link in enumerate(timeline.links):
-        source = _slice(link.source, link.time)
-        start = source.start if source else min(link.source.first, link.time)
+        source = link.call or _slice(link.source, link.time)
+        start = min(source.start if source else link.source.first, link.time)
         yield from _arrow(number, link, at(start), at(link.time))
 
 
