@@ -46,7 +46,7 @@ def test_what_is_shown_can_be_read_and_not_written(warden: Path, tmp_path: Path)
 
 
 def test_what_is_to_be_written_is_written_outside(warden: Path, tmp_path: Path) -> None:
-    box = Sandbox().writing(sandbox.hand_over(tmp_path))
+    box = Sandbox().writing(sandbox.hand_over(tmp_path, sandbox.graded_uid()))
     assert run(warden, box, "touch", str(tmp_path / "made"))[0] == 0
     assert (tmp_path / "made").exists()
 
