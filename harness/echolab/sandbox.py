@@ -225,8 +225,8 @@ class _Capabilities(ctypes.Structure):
 
 
 def look_as(uid: int) -> None:
-    """Has this thread of root's look at /proc as the user `uid`, and create files as that user; 0 for
-    root again. It loses nothing else. Raises GraderTrouble.
+    """Has this thread of root's look at /proc as the user `uid`, and create files as that user; it
+    loses nothing else. Raises GraderTrouble.
 
     The kernel shows what a process is doing to who has its file system uid and gid (man 2 setfsuid,
     man 2 ptrace: "Ptrace access mode checking"), or to root with CAP_SYS_PTRACE, which a container's
