@@ -52,7 +52,9 @@ class Order:
     @property
     def up_to(self) -> tuple[Lesson, ...]:
         """The lessons that somebody sees who does this one."""
-        return tuple(l for l in lessons() if not self.lesson or l.number <= self.lesson.number)
+        return tuple(
+            known for known in lessons() if not self.lesson or known.number <= self.lesson.number
+        )
 
 
 def export(target: str, out: Path, order: Order) -> None:
@@ -221,7 +223,7 @@ def _student(folder: Path, order: Order) -> None:
 def _leave_solutions_out(page: Path) -> None:
     """A page shows the solution's chapters by links, each on a line of its own."""
     lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
-    page.write_text("".join(l for l in lines if not l.startswith("[`solutions/")), encoding="utf-8")
+    page.write_text("".join(line for line in lines if not line.startswith("[`solutions/")), encoding="utf-8")
 
 
 TARGETS: dict[str, Callable[[Path, Order], None]] = {
