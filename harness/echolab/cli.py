@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Optional
 
+import click
 import typer
 import typer.core
 from click.shell_completion import get_completion_class
@@ -18,6 +19,7 @@ from echolab import (
     build,
     contenders,
     course,
+    exporting,
     guide,
     output,
     pages,
@@ -32,13 +34,18 @@ from echolab.progress import Progress, remember
 from echolab.prove import Proof
 from echolab.prove import prove as prove_all
 from echolab.regions import RegionError
-from echolab.report import Report, Status, figures, json, junit, terminal
+from echolab.report import Report, Status, classroom50, figures, gradescope, json, junit, prairielearn, terminal
 from echolab.report import proof as proof_table
 from echolab.server import Command, CommandError
 from echolab.timeline import text
 from echolab.verdict import GraderTrouble
 
 FAILED, USAGE, TROUBLE, INTERRUPTED = 1, 2, 3, 130
+# What a package of `lab export` may lack, by the verbs that need it.
+_NEEDED = {
+    "prove": "harness/mutants", "bench": "harness/load", "test": "harness/tests", "docs": "docs/package.json",
+    "class": "solutions", "export": "harness/platforms",
+}  # fmt: skip
 
 
 class _AsWritten(typer.core.TyperGroup):
@@ -52,7 +59,17 @@ class _AsWritten(typer.core.TyperGroup):
             raise SystemExit(INTERRUPTED) from None
 
     def list_commands(self, ctx: object) -> list[str]:
-        return list(self.commands)
+        return [name for name in self.commands if _is_here(name)]
+
+    def get_command(self, ctx: typer.Context, name: str) -> click.Command | None:  # type: ignore[override]
+        if not _is_here(name):
+            print(f"lab: {name} is not in this package, which has no {_NEEDED[name]}", file=sys.stderr)
+            raise SystemExit(TROUBLE)
+        return super().get_command(ctx, name)
+
+
+def _is_here(verb: str) -> bool:
+    return verb not in _NEEDED or (course.ROOT / _NEEDED[verb]).exists()
 
 
 app = typer.Typer(
@@ -134,6 +151,15 @@ def check(
     junit_file: Optional[Path] = typer.Option(
         None, "--junit", metavar="FILE", help="Write it as JUnit XML too; - for stdout."
     ),
+    gradescope_file: Optional[Path] = typer.Option(
+        None, "--gradescope", metavar="FILE", help="Write it as Gradescope's results.json too."
+    ),
+    prairielearn_file: Optional[Path] = typer.Option(
+        None, "--prairielearn", metavar="FILE", help="Write it as PrairieLearn's results.json too."
+    ),
+    classroom50_file: Optional[Path] = typer.Option(
+        None, "--classroom50", metavar="FILE", help="Write it as Classroom 50's result.json too."
+    ),
     witness: bool = typer.Option(
         True,
         "--witness/--no-witness",
@@ -146,7 +172,13 @@ def check(
     A step that fails says what was expected, what was seen, why, and where to read on. One that
     is right but hidden behind another has its points all the same.
     """
-    files = [(json_file, json.write), (junit_file, junit.write)]
+    files = [
+        (json_file, json.write),
+        (junit_file, junit.write),
+        (gradescope_file, gradescope.write),
+        (prairielearn_file, prairielearn.write),
+        (classroom50_file, classroom50.write),
+    ]
     if html_file:
         _need_jinja2("--html")
         from echolab.report import html
@@ -159,6 +191,8 @@ def check(
     to_stdout = output.STDOUT in wanted
     console = Console(stderr=to_stdout, highlight=False, soft_wrap=False)
     try:
+        if solutions and not (course.ROOT / "solutions").exists():
+            _leave(TROUBLE, "--solutions: they are not in this package")
         targets = _targets(lesson, solutions, server, port)
         if watch and (server or wanted):
             raise CommandError(
@@ -372,6 +406,44 @@ def class_(
     for row in troubled:
         console.print(f"not graded: {row.student}: {row.trouble}", markup=False)
     raise typer.Exit(FAILED if troubled else 0)
+
+
+@app.command()
+def export(
+    target: str = typer.Argument(
+        ..., metavar="TARGET", show_default=False, autocompletion=lambda: list(exporting.TARGETS),
+        help="gradescope, prairielearn, classroom50 or student.",
+    ),
+    out: Optional[Path] = typer.Option(
+        None, "--out", metavar="DIR", help="The new folder of the package; echo-lab-TARGET if it is left out."
+    ),
+    lesson: Optional[int] = typer.Option(
+        None, "--lesson", metavar="N", help="What is graded: this lesson only. For student: the lessons up to this one."
+    ),
+    image: str = typer.Option(
+        "echo-lab-grader", "--image", metavar="NAME", help="For prairielearn: the name of the grader's image."
+    ),
+) -> None:
+    """Make a package that is ready for a platform, or for students."""
+    folder = out or Path(f"echo-lab-{target}")
+    try:
+        only = course.find(str(lesson))[0] if lesson is not None else None
+        exporting.export(target, folder, exporting.Order(only, image))
+    except (course.UnknownLesson, exporting.WrongUsage) as error:
+        _leave(USAGE, str(error))
+    except exporting.NotExported as error:
+        _leave(TROUBLE, str(error))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "stopped")
+    print(folder / "autograder.zip" if target == "gradescope" else folder)
+
+
+@app.command(hidden=True, context_settings={"ignore_unknown_options": True})
+def platform(arguments: list[str] = typer.Argument(None)) -> None:
+    """Grade one submission as a platform does: see platforms.py."""
+    from echolab import platforms
+
+    raise typer.Exit(platforms.main(arguments or []))
 
 
 _STEP = typer.Argument(

@@ -54,6 +54,11 @@ def collect(source: Path, only: Lesson | None = None) -> list[Submission]:
     return found
 
 
+def one(source: Path, only: Lesson | None = None) -> Submission:
+    """All that is in a folder or an archive as the work of one student, perhaps of none. Raises OSError."""
+    return _submission("", list(archives.read(source)), only, [])
+
+
 def shown(name: str) -> str:
     """A name that somebody else chose, on one line and without what a terminal would act on."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -334,6 +334,7 @@ def grade(
     if trouble := chapter_trouble(target):
         report.notes.append(trouble)
     if broken:
+        report.broken = broken
         report.notes.append(broken)
         for check in report.checks:
             check.status = Status.BLOCKED

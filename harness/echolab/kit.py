@@ -18,7 +18,7 @@ from pathlib import Path
 from echolab import build, sanitizers
 from echolab.build import DIRECTORY, CompileError
 from echolab.course import ROOT, lessons
-from echolab.sandbox import MIB, Sandbox, hand_over
+from echolab.sandbox import MIB, Sandbox, building_uid, hand_over
 from echolab.verdict import GraderTrouble
 from echolab.warden import Warden
 
@@ -145,8 +145,11 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
     files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
     script = f"cd {shlex.quote(str(root))} && {_recipes()[name].script(**files)}"
     if sandbox:
-        folder = hand_over(binary.parent)
-        sandbox = sandbox.showing(KIT, *shown).writing(folder).within(**_COMPILING)
+        folder = hand_over(binary.parent, building_uid())
+        if not sandbox.walls:
+            for read in shown:
+                hand_over(read, building_uid()).chmod(0o700)
+        sandbox = sandbox.building().showing(KIT, *shown).writing(folder).within(**_COMPILING)
     warden = Warden(build.WARDEN, ["sh", "-c", script], sandbox=sandbox)
     try:
         code = warden.wait(_LONGEST_BUILD)

@@ -39,6 +39,7 @@ def _app() -> click.Group:
 
     group = typer.main.get_command(app)
     assert hasattr(group, "commands")
+    group.commands = {name: command for name, command in group.commands.items() if not command.hidden}
     return group  # type: ignore[return-value]
 
 

@@ -2,7 +2,8 @@
 
 The grading is a process of its own, `python3 -m echolab.submission FOLDER …`, in a network of its own;
 what it builds and runs for the student is in a sandbox once more (sandbox.py). It writes a line of JSON
-for each lesson to its stdout, which nothing that the student wrote can reach.
+for each lesson to its stdout, which nothing that the student wrote can reach; and one for all of them, as
+a page or in the form that a platform wants.
 """
 
 import argparse
@@ -20,18 +21,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from echolab import kit, procfs, sandbox, sanitizers
+from echolab import build, kit, procfs, sandbox, sanitizers
 from echolab.build import DIRECTORY, CompileError
 from echolab.course import ROOT, Lesson, Step, find
 from echolab.grading import Interrupted, Missing, Target, grade
 from echolab.regions import RegionError, assemble
 from echolab.report import Report, html
 from echolab.report import json as report_json
+from echolab.report.platforms import PLATFORMS
 from echolab.sandbox import MIB, Sandbox
 from echolab.server import Command
 from echolab.verdict import GraderTrouble
 
 _MOST_MEMORY = 3072 * MIB  # of all that one submission runs at a time
+_OURS = 256 * MIB  # of a container's, for the grader
 _running: set[subprocess.Popen[str]] = set()
 _GRACE = 60  # seconds that the grader has to end in, once it was told to
 
@@ -47,21 +50,26 @@ class Submission:
 
 @dataclass(frozen=True)
 class Settings:
-    """How submissions are graded. `seconds` is the longest that one of them may take."""
+    """How submissions are graded. `seconds` is the longest that one of them may take; `platform` is
+    whose form the result is to have, if not a page; without `walls` see Sandbox."""
 
     lessons: tuple[int, ...]
     sandboxed: bool = True
     seconds: float = 900
+    platform: str | None = None
+    walls: bool = True
 
 
 @dataclass
 class Graded:
     """What came of a submission: by lesson its report, as `lab check --json` has it, and the notes on it;
-    all of them as a page, as `lab check --html` has it; or the grader's trouble."""
+    all of them as a page, as `lab check --html` has it, or as a `result` in a platform's form; or the
+    grader's trouble."""
 
     reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     notes: dict[int, list[str]] = field(default_factory=dict)
     page: str = ""
+    result: dict[str, Any] | None = None
     trouble: str | None = None
 
 
@@ -72,9 +80,12 @@ def grade_submission(submission: Submission, settings: Settings) -> Graded:
     """A pure function, for an executor: it needs nothing but its arguments and this project."""
     folder = Path(tempfile.mkdtemp(prefix="echolab-"))
     try:
-        if settings.sandboxed:
+        if settings.sandboxed and settings.walls:
             sandbox.demand()
         kit.prepare()
+        if not settings.walls:
+            sandbox.lock([kit.KIT, build.WITNESS.parent])
+            folder.chmod(0o711)
         _write(submission, folder)
         return grade_folder(folder, settings)
     except (GraderTrouble, OSError) as error:
@@ -99,7 +110,7 @@ def _write(submission: Submission, folder: Path) -> None:
 def grade_folder(folder: Path, settings: Settings) -> Graded:
     """Grades the lessons below `folder`/lessons, and builds in `folder`/build."""
     command = [sys.executable, "-P", "-m", __spec__.name, str(folder), *_options(settings)]
-    if settings.sandboxed:
+    if settings.sandboxed and settings.walls:
         command = sandbox.with_own_network(command)
     else:
         command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -128,6 +139,8 @@ def end_all() -> None:
 
 def _options(settings: Settings) -> list[str]:
     options = ["--lessons", ",".join(map(str, settings.lessons)), "--seconds", str(settings.seconds)]
+    options += ["--platform", settings.platform] if settings.platform else []
+    options += [] if settings.walls else ["--no-walls"]
     return options if settings.sandboxed else [*options, "--no-sandbox"]
 
 
@@ -148,10 +161,12 @@ def _read(said: str, errors: str, settings: Settings) -> Graded:
             graded.trouble = data["trouble"]
         elif "page" in data:
             graded.page = data["page"]
+        elif "result" in data:
+            graded.result = data["result"]
         else:
             number = data["report"]["lesson"]
             graded.reports[number], graded.notes[number] = data["report"], data["notes"]
-    if not graded.trouble and not graded.page:
+    if not graded.trouble and not graded.page and graded.result is None:
         last = (errors.strip().splitlines() or ["it was killed"])[-1]
         graded.trouble = f"the grader of this submission has ended early: {last}"
     return graded
@@ -183,6 +198,7 @@ class HandedIn(Target):
         return self.lesson.root / "build" / path.relative_to(DIRECTORY)
 
     def build(self, *binaries: Path) -> None:
+        self._look_as(sandbox.building_uid())
         for binary in binaries:
             if binary.is_relative_to(self.lesson.root):
                 self._compile(binary, self.lesson.source())
@@ -193,6 +209,7 @@ class HandedIn(Target):
         kit.compile(name, source, folders, self.lesson.root, self.sandbox)
 
     def build_alone(self, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
+        self._look_as(sandbox.building_uid())
         errors = {}
         for step in steps:
             target = replace(self, alone=step)
@@ -213,8 +230,27 @@ class HandedIn(Target):
         return errors
 
     def start(self, binary: Path) -> Command:
+        self._look_as(sandbox.graded_uid())
         command = super().start(binary)
         return replace(command, sandbox=self.sandbox and self.sandbox.showing(binary))
+
+    def _look_as(self, uid: int | None) -> None:
+        """Where there are no walls, whoever compiles or serves is looked at as that user."""
+        if uid and self.sandbox and not self.sandbox.walls:
+            sandbox.look_as(uid)
+            procfs.limit_descriptors = _limit_descriptors
+
+
+_limit_as_root = procfs.limit_descriptors
+
+
+def _limit_descriptors(pid: int, most: int) -> int:
+    """It changes our users and back again, and that ends look_as() (man 2 setresuid)."""
+    try:
+        return _limit_as_root(pid, most)
+    finally:
+        sandbox.look_as(sandbox.graded_uid() or 0)
+
 
 
 def main() -> None:
@@ -222,21 +258,26 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--lessons", required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--platform", choices=PLATFORMS)
     parser.add_argument("--no-sandbox", action="store_true")
+    parser.add_argument("--no-walls", action="store_true")
     options = parser.parse_args()
     os.umask(0o022)  # another user reads what we write
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who started us may ignore it
-    box = None if options.no_sandbox else Sandbox()
+    box = None if options.no_sandbox else Sandbox(walls=not options.no_walls)
     lessons = [find(number)[0] for number in options.lessons.split(",")]
     try:
-        with _time_limit(options.seconds), _memory_guard(_MOST_MEMORY) as excesses:
+        with _time_limit(options.seconds), _memory_guard(_most_memory()) as excesses:
             reports = []
             for report in _grade(lessons, options.folder, box, options.seconds):
                 report.notes += excesses
                 excesses.clear()
                 reports.append(report)
                 _say(report=report_json.as_data(report), notes=report.notes)
-            _say(page=html.write(reports))
+            if options.platform:
+                _say(result=PLATFORMS[options.platform].as_data(reports))
+            else:
+                _say(page=html.write(reports))
     except GraderTrouble as error:
         _say(trouble=str(error))
 
@@ -287,6 +328,17 @@ def _time_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _most_memory() -> int:
+    """In bytes: what all that one submission runs may have at a time. In a container with less (man 7
+    cgroups) some is kept for us: the kernel might end the grader instead of the student's server."""
+    limits = [_MOST_MEMORY]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            limit = int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii"))
+            limits.append(max(limit - _OURS, limit // 2))
+    return min(limits)
 
 
 @contextmanager

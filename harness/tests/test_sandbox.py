@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_what_is_shown_can_be_read_and_not_written(warden: Path, tmp_path: Path)
 
 
 def test_what_is_to_be_written_is_written_outside(warden: Path, tmp_path: Path) -> None:
-    box = Sandbox().writing(sandbox.hand_over(tmp_path))
+    box = Sandbox().writing(sandbox.hand_over(tmp_path, sandbox.graded_uid()))
     assert run(warden, box, "touch", str(tmp_path / "made"))[0] == 0
     assert (tmp_path / "made").exists()
 
@@ -150,3 +151,55 @@ def test_without_bubblewrap_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sandbox.forbidden() == "bubblewrap is not installed"
     finally:
         sandbox.forbidden.cache_clear()
+
+
+# -- without walls: permissions alone
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users to give away")
+
+
+@as_root
+def test_without_walls_it_is_another_user_who_reads_nothing_of_ours(warden: Path, tmp_path: Path) -> None:
+    box = Sandbox(walls=False)
+    secret = tmp_path / "secret"
+    secret.write_text("forty-two")
+    secret.chmod(0o600)
+    assert run(warden, box, "cat", str(secret))[0] != 0
+    assert int(run(warden, box, "id", "-u")[1]) == sandbox.graded_uid()
+    assert int(run(warden, box.building(), "id", "-u")[1]) == sandbox.building_uid() != sandbox.graded_uid()
+    _, said = run(warden, box, "grep", "CapEff\\|CapPrm\\|NoNewPrivs\\|Groups", "/proc/self/status")
+    assert said.split() == ["Groups:", "CapPrm:", "0" * 16, "CapEff:", "0" * 16, "NoNewPrivs:", "1"]
+    assert "PYTHONPATH" not in run(warden, box, "env")[1]
+    assert python(warden, f"import os; os.kill({os.getpid()}, 0)", box)[0] != 0
+
+
+@as_root
+def test_without_walls_there_are_limits_too(warden: Path) -> None:
+    box = Sandbox(walls=False).within(memory=100 * MIB)
+    assert "MemoryError" in python(warden, f"bytearray({300 * MIB})", box)[1]
+
+
+def test_a_locked_tree_is_open_where_it_has_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("solutions/1", "build/kit/lessons", "build/solutions", "build/harness/witness", "build/harness/warden"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr(sandbox, "ROOT", tmp_path)
+    sandbox.lock([tmp_path / "build/kit", tmp_path / "build/harness/witness"])
+    modes = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert {name for name, mode in modes.items() if mode == 0o711} == {"build", "build/harness"}
+    assert {name for name, mode in modes.items() if mode == 0o700} == {"solutions", "build/solutions", "build/harness/warden"}
+
+
+@as_root
+def test_who_looks_as_another_user_loses_no_right() -> None:
+    seen: list[str] = []
+
+    def look() -> None:  # in a thread, which takes it along
+        sandbox.look_as(59_001)
+        seen.append(Path("/proc/thread-self/status").read_text())
+
+    mine = Path("/proc/thread-self/status").read_text()
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    users, caps = (next(line for line in seen[0].splitlines() if line.startswith(name)) for name in ("Uid:", "CapEff:"))
+    assert users.split()[1:] == ["0", "0", "0", "59001"] and caps in mine

@@ -94,7 +94,8 @@ class StepResult:
 class Report:
     """All that is known about one server and one lesson. `notes` are for the reader in front of the
     terminal: a compiler's message, markers that are missing. Not `whole`: steps that are right by
-    themselves do not make a server that is."""
+    themselves do not make a server that is. `broken` is why there was no server to run: a compiler's
+    message, or that nothing was handed in."""
 
     lesson: int
     title: str
@@ -103,6 +104,7 @@ class Report:
     steps: list[StepResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     whole: bool = True
+    broken: str | None = None
 
     @property
     def score(self) -> float:
