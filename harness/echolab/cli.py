@@ -65,7 +65,11 @@ class _AsWritten(typer.core.TyperGroup):
         if not _is_here(name):
             print(f"lab: {name} is not in this package, which has no {_NEEDED[name]}", file=sys.stderr)
             raise SystemExit(TROUBLE)
-        return super().get_command(ctx, name)
+        command = super().get_command(ctx, name)
+        for parameter in command.params if command else []:
+            if parameter.default is None:  # "[default: None]" tells a reader nothing
+                parameter.show_default = False  # type: ignore[attr-defined]
+        return command
 
 
 def _is_here(verb: str) -> bool:
@@ -115,14 +119,12 @@ def check(
         metavar="[LESSON[.STEP]]",
         help="1 or 1.4; all lessons if it is left out.",
         autocompletion=_lessons,
-        show_default=False,
     ),
     solutions: bool = typer.Option(
         False, "--solutions", help="Grade the reference solutions instead."
     ),
     server: Optional[str] = typer.Option(
         None,
-        show_default=False,
         metavar="'CMD … {port} …'",
         help="Grade any program instead, in any language. {port} is filled in, and {host}, {slots} "
         "and {threads} where they are given.",
@@ -132,14 +134,12 @@ def check(
         metavar="N",
         min=1,
         max=65535,
-        show_default=False,
         help="The port that CMD uses, if it is fixed.",
     ),
     json_file: Optional[Path] = typer.Option(
         None,
         "--json",
         metavar="FILE",
-        show_default=False,
         help="Write the report as JSON too; - for stdout.",
     ),
     watch: bool = typer.Option(
@@ -411,7 +411,7 @@ def class_(
 @app.command()
 def export(
     target: str = typer.Argument(
-        ..., metavar="TARGET", show_default=False, autocompletion=lambda: list(exporting.TARGETS),
+        ..., metavar="TARGET", autocompletion=lambda: list(exporting.TARGETS),
         help="gradescope, prairielearn, classroom50 or student.",
     ),
     out: Optional[Path] = typer.Option(
@@ -451,7 +451,6 @@ _STEP = typer.Argument(
     metavar="[STEP]",
     help="2.3; the one that comes next if it is left out.",
     autocompletion=_steps,
-    show_default=False,
 )
 
 
@@ -487,7 +486,6 @@ def unit(
     what: str = typer.Argument(
         ...,
         metavar="LESSON[.STEP]",
-        show_default=False,
         help="2, or 2.3 for one step.",
         autocompletion=_lessons,
     ),
@@ -548,7 +546,6 @@ def reset(
     what: str = typer.Argument(
         ...,
         metavar="LESSON[.STEP]",
-        show_default=False,
         help="2.3 for one chapter, 2 for the whole file.",
         autocompletion=_lessons,
     ),
@@ -583,7 +580,6 @@ def completion(
     shell: str = typer.Argument(
         ...,
         metavar="bash|zsh|fish",
-        show_default=False,
         autocompletion=lambda: ["bash", "zsh", "fish"],
     ),
 ) -> None:
@@ -719,7 +715,7 @@ def bench(
 
 @app.command()
 def test(
-    names: Optional[list[str]] = typer.Argument(None, help="Only these tests.", show_default=False),
+    names: Optional[list[str]] = typer.Argument(None, help="Only these tests."),
 ) -> None:
     """Run the project's own tests.
 
