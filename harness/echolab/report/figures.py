@@ -13,6 +13,7 @@ from echolab.verdict import GraderTrouble
 
 _Cell = Callable[[Row], str]
 _Columns = list[tuple[str, _Cell]]
+_Say = Callable[[str], str]  # a text or a pattern of this module, in another language
 
 
 def write(comparison: Comparison, console: Console) -> None:
@@ -23,7 +24,7 @@ def write(comparison: Comparison, console: Console) -> None:
             table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
             table.add_column("server", no_wrap=True)
             for heading, _ in columns:
-                table.add_column(heading, justify="right", no_wrap=True)
+                table.add_column(heading.format(_most(comparison)), justify="right", no_wrap=True)
             for row in _rows(comparison, model):
                 cells = [cell(row) for _, cell in columns]
                 table.add_row(Text(row.name, "bold" if row.ours else ""), *cells)
@@ -35,44 +36,59 @@ def write(comparison: Comparison, console: Console) -> None:
         console.print(line, style="yellow", soft_wrap=True)
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, say: _Say = str) -> str:
     """The same tables and remarks, for a page that includes them."""
     lines: list[str] = []
     for model, title in comparison.models.items():
-        lines += [f"**Lesson {model}, {title}**", ""]
+        lines += [say("**Lesson {}, {}**").format(model, say(title)), ""]
         for columns in _tables(comparison):
-            lines.append(_line(["server", *(heading.replace("\n", " ") for heading, _ in columns)]))
+            headings = [say(heading).format(_most(comparison)).replace("\n", " ") for heading, _ in columns]
+            lines.append(_line([say("server"), *headings]))
             lines.append(_line(["---"] + ["---:"] * len(columns)))
             for row in _rows(comparison, model):
                 name = f"**{row.name}**" if row.ours else row.name
-                lines.append(_line([name, *(cell(row) for _, cell in columns)]))
+                lines.append(_line([name, *(say(cell(row)) for _, cell in columns)]))
             lines.append("")
-    lines += [f"- {line}" for line in [*standings(comparison), *remarks(comparison)]]
+    lines += [f"- {line}" for line in [*standings(comparison, say), *remarks(comparison, say)]]
+    for file, title in _PLOTS.items():
+        lines += ["", f"![{say(title)}](../generated/{file}.svg)"]
     return "\n".join(lines) + "\n"
 
 
+_PLOTS = {"round_trips": "Round trips a second", "latency_p99_9": "Latency", "memory": "Memory"}
 _CHINESE = {
-    "| server": "| 服务器", "of the floor": "占下限的比例", "1 client 1/s": "1 个客户端 次/秒",
-    "clients 1/s": "个客户端 次/秒", "connections 1/s": "连接/秒", "large MB/s": "大消息 MB/s",
-    "µs: p50, p99, p99.9 1 client": "µs：p50、p99、p99.9，1 个客户端", "the same ": "同上，",
-    "fixed schedule": "固定时间表", "KiB a client": "内存 KiB/客户端", "switches a trip": "切换/往返",
-    "CPU µs a trip": "处理器 µs/往返", "first byte while one holds on": "有人占着时的首字节",
-    "beside a slow one": "旁边有人从不读时", "waits for it": "等它离开",
+    "**Lesson {}, {}**": "**第 {} 课：{}**", "single process": "单进程", "multi process": "多进程",
+    "multi thread": "多线程", "thread pool": "线程池", "server": "服务器",
+    "of the\nfloor": "占下限的\n比例", "1 client\n1/s": "1 个客户端\n次/秒",
+    "{} clients\n1/s": "{} 个客户端\n次/秒", "connections\n1/s": "连接\n个/秒", "large\nMB/s": "大消息\nMB/s",
+    "µs: p50, p99, p99.9\n1 client": "µs：p50、p99、p99.9，\n1 个客户端",
+    "the same\n{} clients": "同上，\n{} 个客户端", "the same\nfixed schedule": "同上，\n固定时间表",
+    "KiB a\nclient": "每个客户端\nKiB", "switches\na trip": "每次往返\n切换", "CPU µs\na trip": "每次往返\n处理器 µs",
+    "first byte\nwhile one holds on": "有人占着时的\n首字节", "beside\na slow one": "旁边有人\n从不读",
+    "waits for it": "等它离开",
+    "round trips": "往返", "round trips, {} client": "往返（{} 个客户端）", "round trips, {} clients": "往返（{} 个客户端）",
+    "connections a second": "每秒连接数", "large messages": "大消息", "memory per client": "每个客户端的内存",
+    "{ours} is level with {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
+        "{what}：{ours} 与 {peer} 持平，是它的 {ratio:.2f} ±{spread:.2f} 倍",
+    "{ours} is ahead of {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
+        "{what}：{ours} 领先于 {peer}，是它的 {ratio:.2f} ±{spread:.2f} 倍",
+    "{ours} is behind {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
+        "{what}：{ours} 落后于 {peer}，是它的 {ratio:.2f} ±{spread:.2f} 倍",
+    "the floor: {:,.0f} round trips a second ±{:.0%}, two threads on one processor; {}, {} processors":
+        "下限：每秒 {:,.0f} 次往返 ±{:.0%}，两个线程在同一个处理器上；{}，{} 个处理器",
+    "too noisy to trust: {}; end other programs, or measure with more --repeat":
+        "噪声太大，不可信（{}）：请结束其他程序，或加大 --repeat 再测",
+    "{}: not measured: {}": "{}：未测到：{}", "left out: {}": "未参加：{}",
+    "Round trips a second": "每秒往返次数", "Latency": "延迟", "Memory": "内存",
 }  # fmt: skip
 
 
 def write_docs(comparison: Comparison, folder: Path) -> None:
     """Writes what the docs include, bench.en.md and bench.zh.md. Raises GraderTrouble."""
-    text = markdown(comparison)
-    names = {"round_trips": "Round trips a second", "latency_p99_9": "Latency", "memory": "Memory"}
-    for file, title in names.items():
-        text += f"\n![{title}](../generated/{file}.svg)\n"
-    chinese = text
-    for english, translated in _CHINESE.items():
-        chinese = chinese.replace(english, translated)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "bench.en.md").write_text(text, encoding="utf-8")
+        (folder / "bench.en.md").write_text(markdown(comparison), encoding="utf-8")
+        chinese = markdown(comparison, lambda text: _CHINESE.get(text, text))
         (folder / "bench.zh.md").write_text(chinese, encoding="utf-8")
     except OSError as error:
         raise GraderTrouble(f"cannot write to {folder}: {error.strerror}") from error
@@ -86,20 +102,25 @@ def _rows(comparison: Comparison, model: int) -> list[Row]:
     return [row for row in comparison.rows if row.model == model]
 
 
+def _most(comparison: Comparison) -> int:
+    """The largest number of clients that was tried."""
+    return max(comparison.curve(), default=1)
+
+
 def _tables(comparison: Comparison) -> list[_Columns]:
     """Throughput, latency and costs; with few clients, and with as many as were tried."""
-    many = max(comparison.curve(), default=1)
+    many = _most(comparison)
     return [
         [
             ("of the\nfloor", lambda row: _plain(row, "floor_share", form=".2f")),
             ("1 client\n1/s", lambda row: _count(row, "round_trips", 1)),
-            (f"{many} clients\n1/s", lambda row: _count(row, "round_trips", many)),
+            ("{} clients\n1/s", lambda row: _count(row, "round_trips", many)),
             ("connections\n1/s", lambda row: _count(row, "connections")),
             ("large\nMB/s", lambda row: _plain(row, "transfer", factor=1e-6)),
         ],
         [
             ("µs: p50, p99, p99.9\n1 client", lambda row: _latency(row, "latency", 1)),
-            (f"the same\n{many} clients", lambda row: _latency(row, "latency", many)),
+            ("the same\n{} clients", lambda row: _latency(row, "latency", many)),
             ("the same\nfixed schedule", lambda row: _latency(row, "scheduled")),
         ],
         [
@@ -142,9 +163,9 @@ def _first_byte(row: Row) -> str:
     return "waits for it" if held else f"{value / 1e6:,.1f} ms"
 
 
-def standings(comparison: Comparison) -> list[str]:
+def standings(comparison: Comparison, say: _Say = str) -> list[str]:
     """Who is ahead, a line for each figure in which ours and the best peer can be compared."""
-    return [_standing(found) for found in comparison.standings()]
+    return [_standing(found, say) for found in comparison.standings()]
 
 
 _NAMES = {
@@ -155,26 +176,30 @@ _NAMES = {
 }
 
 
-def _standing(found: Standing) -> str:
+def _standing(found: Standing, say: _Say) -> str:
     what = _NAMES[found.key.figure]
     if found.key.clients:
-        what += f", {found.key.clients} client" + ("s" if found.key.clients > 1 else "")
+        what += ", {} clients" if found.key.clients > 1 else ", {} client"
     with_word = {"level": "level with", "ahead": "ahead of", "behind": "behind"}[found.word]
-    return f"{found.ours} is {with_word} {found.peer} in {what}: {found.ratio:.2f} ±{found.spread:.2f} times as good"
+    pattern = f"{{ours}} is {with_word} {{peer}} in {{what}}: {{ratio:.2f}} ±{{spread:.2f}} times as good"
+    what = say(what).format(found.key.clients)
+    return say(pattern).format(
+        ours=found.ours, peer=found.peer, what=what, ratio=found.ratio, spread=found.spread
+    )
 
 
-def remarks(comparison: Comparison) -> list[str]:
+def remarks(comparison: Comparison, say: _Say = str) -> list[str]:
     """What was measured on what, what could not be, and how far to trust it."""
     lines = []
     if comparison.floor.samples:
-        lines.append(
-            f"the floor: {comparison.floor.median:,.0f} round trips a second "
-            f"±{comparison.floor.spread / 2:.0%}, two threads on one processor; "
-            f"{comparison.machine['processor']}, {comparison.machine['processors']} processors"
-        )
+        machine = comparison.machine
+        pattern = "the floor: {:,.0f} round trips a second ±{:.0%}, two threads on one processor; {}, {} processors"
+        figures = (comparison.floor.median, comparison.floor.spread / 2)
+        lines.append(say(pattern).format(*figures, machine["processor"], machine["processors"]))
     if noise := comparison.noise():
-        lines.append(f"too noisy to trust: {noise}; end other programs, or measure with more --repeat")
+        pattern = "too noisy to trust: {}; end other programs, or measure with more --repeat"
+        lines.append(say(pattern).format(noise))
     for row in comparison.rows:
-        lines += [f"{row.name}: not measured: {problem}" for problem in row.problems]
-    lines += [f"left out: {reason}" for reason in comparison.absent]
+        lines += [say("{}: not measured: {}").format(row.name, problem) for problem in row.problems]
+    lines += [say("left out: {}").format(reason) for reason in comparison.absent]
     return lines
