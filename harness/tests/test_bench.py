@@ -85,7 +85,7 @@ def test_ten_thousand_connections_are_held(port: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < 10_100:
         pytest.skip("the limit of descriptors is too low here")
-    done = run_load(port, "--json", "--idle", "9999", "--seconds", "0.1")
+    done = run_load(port, "--json", "--idle", "9999", "--seconds", "0.1", "--patience", "100")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["idle"] == 9999
 
