@@ -90,9 +90,13 @@ class Sandbox:
         self, warden: list[str], command: list[str], environment: Mapping[str, str] = {}
     ) -> list[str]:
         """The command line that runs `command` under `warden`, both in the box. Neither bubblewrap
-        nor prlimit has the `environment`, and nothing can be preloaded into the warden."""
+        nor prlimit has the `environment`, and nothing can be preloaded into the warden.
+
+        Without walls, this thread looks at /proc as the command's user from now on. Raises GraderTrouble."""
         if uid := building_uid() if self.builds else graded_uid():
             warden = [*warden, "--uid", str(uid)]
+            if not self.walls:
+                look_as(uid)
         variables = ["env", *(f"{name}={value}" for name, value in environment.items())]
         variables = variables if environment else []
         box = self._box() if self.walls else ["env", "-i", *(f"{n}={v}" for n, v in _ENVIRONMENT.items())]

@@ -198,7 +198,6 @@ class HandedIn(Target):
         return self.lesson.root / "build" / path.relative_to(DIRECTORY)
 
     def build(self, *binaries: Path) -> None:
-        self._look_as(sandbox.building_uid())
         for binary in binaries:
             if binary.is_relative_to(self.lesson.root):
                 self._compile(binary, self.lesson.source())
@@ -209,7 +208,6 @@ class HandedIn(Target):
         kit.compile(name, source, folders, self.lesson.root, self.sandbox)
 
     def build_alone(self, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
-        self._look_as(sandbox.building_uid())
         errors = {}
         for step in steps:
             target = replace(self, alone=step)
@@ -230,27 +228,21 @@ class HandedIn(Target):
         return errors
 
     def start(self, binary: Path) -> Command:
-        self._look_as(sandbox.graded_uid())
         command = super().start(binary)
-        return replace(command, sandbox=self.sandbox and self.sandbox.showing(binary))
-
-    def _look_as(self, uid: int | None) -> None:
-        """Where there are no walls, whoever compiles or serves is looked at as that user."""
-        if uid and self.sandbox and not self.sandbox.walls:
-            sandbox.look_as(uid)
+        if self.sandbox and not self.sandbox.walls:
             procfs.limit_descriptors = _limit_descriptors
+        return replace(command, sandbox=self.sandbox and self.sandbox.showing(binary))
 
 
 _limit_as_root = procfs.limit_descriptors
 
 
 def _limit_descriptors(pid: int, most: int) -> int:
-    """It changes our users and back again, and that ends look_as() (man 2 setresuid)."""
+    """Where there are no walls: it becomes root again, which ends look_as() (man 2 setresuid)."""
     try:
         return _limit_as_root(pid, most)
     finally:
         sandbox.look_as(sandbox.graded_uid() or 0)
-
 
 
 def main() -> None:
