@@ -83,8 +83,8 @@ def main(rounds: int) -> int:
     print(f"the witness adds  {spread(by_witness, '.2f')} µs: {spread(percent, '.1f')} %")
     print(f"strace adds       {spread(by_strace, '.2f')} µs")
     cost, beside = statistics.median(by_witness), statistics.median(by_strace)
-    times = f"{beside / cost:.0f} times as much" if cost > 0 else "and the witness nothing that can be seen"
-    print(f"strace adds {times}")
+    ratio = f"{beside / cost:.0f} times as much" if cost > 0 else "and the witness nothing that can be seen"
+    print(f"strace adds {ratio}")
     good = statistics.median(percent) <= MOST_PERCENT and beside >= LEAST_RATIO * cost
     print(f"at most {MOST_PERCENT:g} %, and at least {LEAST_RATIO:g} times: {'yes' if good else 'no'}")
     return 0 if good else 1
