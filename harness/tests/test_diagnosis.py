@@ -198,6 +198,13 @@ def test_an_end_by_eintr_is_where_the_source_names_it(story: Story) -> None:
     assert ask(rules.rule, story.scene("eintr", exit_code=1)) == ("it_ended_itself", 23)
 
 
+def test_bytes_that_are_read_to_the_wrong_place(story: Story) -> None:
+    story.calls(MAIN, "read", 9, fd=4, result=5)
+    story.begins(MAIN, "read", 9, 24, fd=4)
+    scene = story.scene("echo", cause_text="the bytes are changed on their way: a buffer is shared")
+    assert ask(rules.rule, scene) == ("the_bytes_are_changed", 9)
+
+
 def test_a_thread_that_could_not_be_started_is_a_failure(story: Story) -> None:
     story.calls(MAIN, "pthread_create", 24, result=errno.EAGAIN, error=errno.EAGAIN)
     assert ask(rules.rule, story.scene("robustness", exit_code=1)) == ("it_ended_itself", 24)

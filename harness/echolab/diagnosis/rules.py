@@ -274,6 +274,14 @@ def the_listener_is_read(scene: Scene) -> Finding | None:
 
 
 @rule
+def the_bytes_are_changed(scene: Scene) -> Finding | None:
+    """As many come back as were read, and they are others: they were read to where they are not sent from."""
+    if "changed on their way" not in scene.cause_text:
+        return None
+    return _finding(scene.inner(scene.last([c for c in scene.named(*READS) if (c.result or 0) > 0])))
+
+
+@rule
 def a_reset_was_asked_for(scene: Scene) -> Finding | None:
     lingers = [c for c in scene.named("setsockopt") if c.enter.arguments[0] == _SO_LINGER]
     return _finding(scene.inner(scene.last(lingers)))
