@@ -1,10 +1,13 @@
 """What the witness costs a server, beside strace: python3 harness/tests/overhead.py [ROUNDS]
 
 One client sends a message to lesson 1's solution and waits until it is back, again and again: without
-anything, with the witness, and with strace of the calls that the witness sees. All share one
-processor. In each round the three are measured in turn, in another order than before; what is
-compared was measured in the same round. Said of each figure: the median of the rounds and, in
-brackets, their middle half.
+anything, with the witness, and with strace of the calls that the witness sees. In each round the three
+are measured in turn, in another order than before; what is compared was measured in the same round.
+Said of each figure: the median of the rounds and, in brackets, their middle half.
+
+All share one processor and take turns, so that what a round trip takes is the processor time of the
+client, the server and strace together; by that it is judged, for other work on the machine lengthens
+the time that passes, and not this one. Both are said.
 
 Exit status: 0 if the witness costs at most 5 % of a round trip and strace at least 20 times as much.
 """
@@ -15,6 +18,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import conftest  # noqa: F401 (finds the package)
 
@@ -52,13 +56,23 @@ def running(way: str) -> Iterator[Server]:
             witness.close()
 
 
-def round_trip(server: Server) -> float:
-    """Microseconds, the mean over SECONDS."""
-    measured = load.measure(port=server.port, clients=1, size=64, seconds=SECONDS, warm_up=0.01)
-    return 1e6 / float(measured["per_second"])
+@dataclass(frozen=True)
+class Trip:
+    """A round trip, the mean over SECONDS, in microseconds: what passes, and what is worked."""
+
+    passed: float
+    worked: float
 
 
-def spread(values: list[float], form: str) -> str:
+def round_trip(server: Server) -> Trip:
+    with load.Load(port=server.port, clients=1, size=64, seconds=SECONDS, warm_up=0.0) as clients:
+        before = server.cpu_ns()
+        measured = clients.run()
+        used = (server.cpu_ns() - before) / 1e9 + measured["cpu_seconds"]
+    return Trip(1e6 / float(measured["per_second"]), 1e6 * used / measured["round_trips"])
+
+
+def spread(values: list[float], form: str = ".2f") -> str:
     low, median, high = statistics.quantiles(values, n=4)
     return f"{median:{form}} ({low:{form}} … {high:{form}})"
 
@@ -68,23 +82,24 @@ def main(rounds: int) -> int:
         raise SystemExit("overhead: strace is not installed")
     build.build(build.WARDEN, build.WITNESS, load.BINARY, build.server(course.lessons()[0], True))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # what we start inherits that
-    taken: list[tuple[float, ...]] = []
+    taken: list[list[Trip]] = []
     with ExitStack() as stack:
         servers = [stack.enter_context(running(way)) for way in _WAYS]
         for number in range(rounds):
             turn = [(number + n) % len(servers) for n in range(len(servers))]
-            times = {n: round_trip(servers[n]) for n in turn}
-            taken.append(tuple(times[n] for n in range(len(servers))))
-    for way, times_ in zip(_WAYS, zip(*taken, strict=True), strict=True):
-        print(f"a round trip {way:17} {spread(list(times_), '.2f')} µs")
-    by_witness = [witness - plain for plain, witness, _ in taken]
-    by_strace = [strace - plain for plain, _, strace in taken]
-    percent = [100 * (witness / plain - 1) for plain, witness, _ in taken]
-    print(f"the witness adds  {spread(by_witness, '.2f')} µs: {spread(percent, '.1f')} %")
-    print(f"strace adds       {spread(by_strace, '.2f')} µs")
+            trips = {n: round_trip(servers[n]) for n in turn}
+            taken.append([trips[n] for n in range(len(servers))])
+    for number, way in enumerate(_WAYS):
+        worked, passed = ([getattr(trips[number], name) for trips in taken] for name in ("worked", "passed"))
+        print(f"a round trip {way:17} {spread(worked)} µs of work, {spread(passed)} µs pass")
+    by_witness = [witness.worked - plain.worked for plain, witness, _ in taken]
+    by_strace = [strace.worked - plain.worked for plain, _, strace in taken]
+    percent = [100 * (witness.worked / plain.worked - 1) for plain, witness, _ in taken]
+    print(f"the witness adds {spread(by_witness)} µs of work: {spread(percent, '.1f')} %")
+    print(f"strace adds {spread(by_strace)} µs of work")
     cost, beside = statistics.median(by_witness), statistics.median(by_strace)
-    times = f"{beside / cost:.0f} times as much" if cost > 0 else "and the witness nothing that can be seen"
-    print(f"strace adds {times}")
+    ratio = f"{beside / cost:.0f} times as much" if cost > 0 else "and the witness nothing that can be seen"
+    print(f"strace adds {ratio}")
     good = statistics.median(percent) <= MOST_PERCENT and beside >= LEAST_RATIO * cost
     print(f"at most {MOST_PERCENT:g} %, and at least {LEAST_RATIO:g} times: {'yes' if good else 'no'}")
     return 0 if good else 1

@@ -9,7 +9,7 @@ import pytest
 
 import conftest  # noqa: F401 (finds the package)
 from echolab.diagnosis import rules, stopping, threads
-from echolab.diagnosis.finding import Finding, Rules
+from echolab.diagnosis.finding import Rules
 from echolab.diagnosis.scene import Scene, paired
 from echolab.witness import Event, Kind, Place
 
@@ -70,8 +70,8 @@ class Story:
     def _tell(self, *about: Any, **more: Any) -> None:
         self.events.append(self._event(*about, **more))
 
-    def begins(self, tid: int, call: str, *lines: int, fd: int | None = None, arguments: tuple[int, int] = (0, 0)) -> None:
-        self._tell(tid, Kind.ENTER, call, lines, fd=fd, arguments=arguments)
+    def begins(self, tid: int, call: str, *lines: int, fd: int | None = None) -> None:
+        self._tell(tid, Kind.ENTER, call, lines, fd=fd)
 
     def ends(self, tid: int, call: str, *lines: int, fd: int | None = None, **returned: int) -> None:
         self._tell(tid, Kind.EXIT, call, lines, fd=fd, **returned)
@@ -98,12 +98,10 @@ def story(tmp_path: Path) -> Story:
     return Story(tmp_path / "server.cpp")
 
 
-def line(found: Finding | None) -> tuple[str, int] | None:
-    return found and (found.rule, found.place.line)
-
-
 def ask(kind: Rules, scene: Scene) -> tuple[str, int] | None:
-    return line(kind.ask(scene))
+    """The rule that decides, and the line that it names."""
+    found = kind.ask(scene)
+    return (found.rule, found.place.line) if found else None
 
 
 def test_a_call_whose_return_is_missing_is_not_taken_for_one_that_goes_on(story: Story) -> None:
@@ -146,7 +144,7 @@ def test_a_client_that_is_turned_away(story: Story) -> None:
 
 
 def test_one_slot_too_many(story: Story) -> None:
-    about = {"observed": "it is served at once", "functions": ("Table::take",)}
+    about: dict[str, Any] = {"observed": "it is served at once", "functions": ("Table::take",)}
     assert ask(threads.rule, story.scene("slots", **about)) == ("nothing_limits_how_many", 2)
     assert ask(threads.rule, story.scene("concurrency", **about)) is None
 
@@ -198,6 +196,13 @@ def test_sigterm_that_is_blocked_and_not_waited_for(story: Story) -> None:
 def test_an_end_by_eintr_is_where_the_source_names_it(story: Story) -> None:
     story.calls(MAIN, "accept", 21, fd=3, result=-1, error=errno.EINTR)
     assert ask(rules.rule, story.scene("eintr", exit_code=1)) == ("it_ended_itself", 23)
+
+
+def test_bytes_that_are_read_to_the_wrong_place(story: Story) -> None:
+    story.calls(MAIN, "read", 9, fd=4, result=5)
+    story.begins(MAIN, "read", 9, 24, fd=4)
+    scene = story.scene("echo", cause_text="the bytes are changed on their way: a buffer is shared")
+    assert ask(rules.rule, scene) == ("the_bytes_are_changed", 9)
 
 
 def test_a_thread_that_could_not_be_started_is_a_failure(story: Story) -> None:

@@ -27,6 +27,7 @@ from echolab.witness import Kind, Place
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 _MSG_DONTWAIT, _MSG_WAITALL = 0x40, 0x100
 _SO_LINGER = 13
+_SA_RESETHAND = 0x80000000
 
 
 rule = Rules()
@@ -191,6 +192,10 @@ def zombies_are_left(scene: Scene) -> Finding | None:
         for call in scene.named("sigaction", "signal", pid=scene.main)
         if call.enter.arguments[0] == signal.SIGCHLD and call.enter.arguments[1] >> 32 == 2
     ]
+    for call in handlers:
+        if call.name == "sigaction" and call.enter.arguments[1] & _SA_RESETHAND:
+            cause = "the handler is taken away when it has run once: it was installed with SA_RESETHAND"
+            return _finding(scene.inner(call), cause)
     in_handler = [call for call in waits if _within_handler(scene, call)]
     if "handler" in scene.step_title and not handlers:
         return None
@@ -264,8 +269,16 @@ def who_accepts_is_held_up(scene: Scene) -> Finding | None:
 def the_listener_is_read(scene: Scene) -> Finding | None:
     for call in scene.named(*READS, *WRITES):
         if call.fd in scene.listeners and call.error in (errno.ENOTCONN, errno.EINVAL, errno.EPIPE):
-            return _finding(scene.outer(call), "the listener is read, not the client that accept has returned")
+            return _finding(scene.outer(call), "something else than the client is read: the listener itself")
     return None
+
+
+@rule
+def the_bytes_are_changed(scene: Scene) -> Finding | None:
+    """As many come back as were read, and they are others: they were read to where they are not sent from."""
+    if "changed on their way" not in scene.cause_text:
+        return None
+    return _finding(scene.inner(scene.last([c for c in scene.named(*READS) if (c.result or 0) > 0])))
 
 
 @rule

@@ -199,11 +199,11 @@ class Scene:
         for number in (*numbers, *range(near.line, near.line + after + 1 if after else near.line)):
             if not 1 <= number <= len(lines):
                 break
-            text = lines[number - 1]
-            if re.search(pattern, text.split("//")[0]):
+            text = lines[number - 1].split("//")[0].rstrip()
+            if re.search(pattern, text):
                 return Place(near.file, number, near.function)
-            if number != near.line and text.startswith("}"):
-                break
+            if re.match(r"\S.*\}$", text) or number != near.line and text.startswith("}"):
+                break  # a function ends here, perhaps one of one line
         return None
 
     def in_body(self, pattern: str, began: Place) -> Place | None:

@@ -13,7 +13,7 @@
 // cause: EINTR
 
 // #region step-3
-int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }
+int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }  // defect
 // #endregion step-3
 
 // #region step-5

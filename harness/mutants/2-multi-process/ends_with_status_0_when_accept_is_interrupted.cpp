@@ -13,5 +13,5 @@
 // cause: EINTR
 
 // #region step-3
-int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }
+int next_client(int listener) { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }  // defect
 // #endregion step-3

@@ -8,7 +8,7 @@
 bool install_sigchld_handler() {
   struct sigaction action {};
   action.sa_handler = [](int) { reap_children(); };
-  action.sa_flags = SA_NOCLDSTOP | static_cast<int>(SA_RESETHAND);
+  action.sa_flags = SA_NOCLDSTOP | static_cast<int>(SA_RESETHAND);  // defect
   return ::sigaction(SIGCHLD, &action, nullptr) == 0;
 }
 // #endregion step-4
