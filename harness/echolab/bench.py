@@ -64,7 +64,7 @@ class Bench:
     ) -> None:
         self.comparison = Comparison(
             settings=asdict(settings),
-            machine=_machine(),
+            machine=machine(),
             models={lesson.number: lesson.title for lesson in lessons},
             rows=[Row(found.name, found.model, found.ours) for found in contenders],
         )
@@ -330,7 +330,8 @@ def _raise_descriptor_limit(needed: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _machine() -> dict[str, object]:
+def machine() -> dict[str, object]:
+    """What this is run on, as figures are told with it."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     return {

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Optional
@@ -19,6 +20,7 @@ from echolab import (
     build,
     contenders,
     course,
+    coverage,
     exporting,
     guide,
     output,
@@ -607,9 +609,18 @@ def prove(
     stress: Optional[str] = typer.Option(
         None, metavar="busy|half", help="With every processor busy, or with half of one for all."
     ),
+    short: bool = typer.Option(
+        False,
+        "--short",
+        help="A few wrong servers that fail every check between them, by those steps only that they must fail.",
+    ),
+    gaps: bool = typer.Option(
+        False, "--gaps", help="Grade nothing: list the checks that no wrong server fails."
+    ),
     markdown: Optional[Path] = typer.Option(
         None, metavar="FILE", help="Write the table as Markdown too."
     ),
+    docs: bool = typer.Option(False, "--docs", help="Write the table of the docs."),
 ) -> None:
     """Grade the grader: every wrong server has to fail for its reason, every right one to pass."""
     if stress not in (None, "busy", "half"):
@@ -617,7 +628,16 @@ def prove(
     chosen = [s for s in catalogue() if not names or any(name in s.id for name in names)]
     if not chosen:
         _leave(USAGE, f"no server's name contains {' or '.join(names or [])}")
+    if gaps:
+        found = coverage.unproven(catalogue())
+        print("\n".join(found) or "every check is failed by a wrong server")
+        raise typer.Exit(FAILED if found else 0)
+    if docs and (names or short):
+        _leave(USAGE, "--docs is for the whole proof")
+    if short:
+        chosen = coverage.fewest(chosen)
     console = Console(highlight=False)
+    start = time.monotonic()
     try:
         with ProgressBar(console=console, transient=True) as bar:
             task = bar.add_task("building", total=runs * len(chosen))
@@ -627,7 +647,7 @@ def prove(
                 if not proof.is_right:
                     bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
 
-            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, done=done)
+            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, short=short, done=done)
     except KeyboardInterrupt:
         _leave(INTERRUPTED, "stopped")
     except (GraderTrouble, build.CompileError) as error:
@@ -635,6 +655,13 @@ def prove(
     proof_table.write(proofs, console)
     if markdown:
         _write(markdown, proof_table.markdown(proofs))
+    if docs:
+        command = f"harness/lab prove --runs {runs}" + (f" --stress {stress}" if stress else "")
+        try:
+            seconds = time.monotonic() - start
+            proof_table.write_docs(proofs, stress, command, seconds, course.ROOT / "docs" / "generated")
+        except output.NotWritable as error:
+            _leave(TROUBLE, str(error))
     raise typer.Exit(0 if all(proof.is_right for proof in proofs) else FAILED)
 
 

@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 
 from echolab import build, sanitizers, course
-from echolab.course import ROOT, Lesson
+from echolab.course import ROOT, Lesson, Step
 from echolab.grading import NEED_SANITIZER, Target, own_command
 from echolab.report import Report, Status
 from echolab.server import Command
@@ -74,6 +74,12 @@ class Known:
     def checks(self, name: str) -> set[str]:
         """The ids of the checks that the header lists after "name:"."""
         return {id.strip() for id in (self.field(name) or "").split(",") if id.strip()}
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the checks that it fails in every run."""
+        numbers = {int(id.split(".")[1]) for id in self.checks("fails")}
+        return [self.lesson.step(number) for number in sorted(numbers)]
 
     @property
     def binary(self) -> Path | None:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from echolab import build
 from echolab.grading import grade
 from echolab.known import Known, Verdict, told
+from echolab.report import Report
 from echolab.verdict import GraderTrouble
 
 
@@ -48,12 +49,14 @@ def prove(
     runs: int = 1,
     jobs: int = 0,
     stress: str | None = None,
+    short: bool = False,
     done: Callable[[Proof], None] = lambda proof: None,
 ) -> list[Proof]:
     """Grades each server `runs` times, `jobs` at a time (0: one for each processor).
 
     `stress` is "busy" (each processor has other work as well) or "half" (all of this has half of one
-    processor). `done` is told of each server after each of its runs. Raises GraderTrouble, CompileError.
+    processor). With `short`, a wrong server is graded by those steps only that it has to fail: nothing is
+    said of the others. `done` is told of each server after each of its runs. Raises GraderTrouble, CompileError.
     """
     build.build(*{path for server in servers for path in server.binaries})
     proofs = {server: Proof(server) for server in servers}
@@ -65,7 +68,7 @@ def prove(
     ):
         waiting: dict[Future[_Run], Known] = {}
         for _ in range(runs):
-            waiting |= {pool.submit(_grade, server): server for server in servers}
+            waiting |= {pool.submit(_grade, server, short): server for server in servers}
         try:
             for future in as_completed(waiting):
                 server, run = waiting[future], future.result()
@@ -83,13 +86,19 @@ def prove(
     return list(proofs.values())
 
 
-def _grade(server: Known) -> _Run:
+def _grade(server: Known, short: bool) -> _Run:
     try:
-        report = grade(server.target)
+        report = _short_report(server) if short and server.is_wrong else grade(server.target)
     except GraderTrouble as error:
         return _Run(Verdict.TROUBLE, str(error), frozenset(), 0.0)
     failed = frozenset(check.id for check in report.checks if check.observed is not None)
     return _Run(server.judge(report), told(report), failed - server.checks("perhaps"), report.seconds)
+
+
+def _short_report(server: Known) -> Report:
+    reports = [grade(server.target, step) for step in server.steps]
+    steps = [step for report in reports for step in report.steps]
+    return replace(reports[0], steps=steps, seconds=sum(report.seconds for report in reports))
 
 
 def _begin(parent: int) -> None:

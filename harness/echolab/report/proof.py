@@ -1,12 +1,18 @@
 """The proof table: how often the grader was right about servers whose verdict is known."""
 
+import json
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from echolab.bench import machine
 from echolab.known import Verdict
+from echolab.output import write_whole
 from echolab.prove import Proof
 
 _COUNTED = {
@@ -15,11 +21,19 @@ _COUNTED = {
     Verdict.FALSE_ALARM: "false alarm",
     Verdict.TROUBLE: "trouble",
 }
+_HEAD = ["lesson", "servers", "runs", "right", *_COUNTED.values(), "changed", "s"]
+_CHINESE_HEAD = ["课", "服务器", "评分次数", "正确", "漏判", "理由不对", "误报", "评分器故障", "结果不一", "秒"]
+_CHINESE_KINDS = {"wrong": "错误的", "right": "正确的", "all": "合计"}
+# How the machine was kept busy; and what stands above the table in English and Chinese.
+_TITLES = {
+    "": ("With nothing else to do", "机器空闲时"),
+    "busy": ("With every processor busy", "每个处理器都忙时"),
+    "half": ("With half of one processor for all", "全部只有半个处理器时"),
+}
 
 
-def table(proofs: Sequence[Proof]) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows: one for the wrong and one for the right servers of each lesson, and the sum."""
-    head = ["lesson", "servers", "runs", "right", *_COUNTED.values(), "changed", "s"]
+def table(proofs: Sequence[Proof]) -> list[list[str]]:
+    """The rows: one for the wrong and one for the right servers of each lesson, and the sum."""
     rows = []
     for lesson in sorted({proof.server.lesson.number for proof in proofs}):
         for kind, is_wrong in (("wrong", True), ("right", False)):
@@ -27,7 +41,7 @@ def table(proofs: Sequence[Proof]) -> tuple[list[str], list[list[str]]]:
             if some:
                 rows.append([f"{lesson} {kind}", *_figures(some)])
     rows.append(["all", *_figures(proofs)])
-    return head, rows
+    return rows
 
 
 def _figures(proofs: Sequence[Proof]) -> list[str]:
@@ -39,9 +53,10 @@ def _figures(proofs: Sequence[Proof]) -> list[str]:
 
 def write(proofs: Sequence[Proof], console: Console) -> None:
     """The table, and below it each server about which the grader was not always right."""
-    head, rows = table(proofs)
-    grid = Table(*head)
-    for row in rows:
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for number, name in enumerate(_HEAD):
+        grid.add_column(name.replace(" ", "\n"), justify="right" if number else "left", no_wrap=True)
+    for row in table(proofs):
         grid.add_row(*row)
     console.print(grid)
     for proof in proofs:
@@ -54,7 +69,40 @@ def write(proofs: Sequence[Proof], console: Console) -> None:
 
 
 def markdown(proofs: Sequence[Proof]) -> str:
-    """The table as the docs include it."""
-    head, rows = table(proofs)
+    """The table as Markdown."""
+    return _markdown(_HEAD, table(proofs))
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_docs(proofs: Sequence[Proof], stress: str | None, command: str, seconds: float, folder: Path) -> None:
+    """Writes what the docs include, proof.en.md and proof.zh.md: this table, and those that were made
+    under other stress, which proof.json keeps. Raises NotWritable."""
+    kept = folder / "proof.json"
+    tables = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    here = machine()
+    tables[stress or ""] = {
+        "rows": table(proofs),
+        "command": command,
+        "date": date.today().isoformat(),
+        "minutes": round(seconds / 60),
+        "machine": f"{here['processor']}, {here['processors']} processors, Linux {here['kernel']}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, json.dumps(tables, indent=1) + "\n")
+    write_whole(folder / "proof.en.md", "\n".join(_english(how, tables[how]) for how in _TITLES if how in tables))
+    write_whole(folder / "proof.zh.md", "\n".join(_chinese(how, tables[how]) for how in _TITLES if how in tables))
+
+
+def _english(stress: str, made: dict) -> str:
+    said = f"`{made['command']}` on {made['date']}, {made['minutes']} minutes, on {made['machine']}."
+    return f"**{_TITLES[stress][0]}**\n\n{_markdown(_HEAD, made['rows'])}\n{said}\n"
+
+
+def _chinese(stress: str, made: dict) -> str:
+    rows = [[" ".join(_CHINESE_KINDS.get(word, word) for word in row[0].split()), *row[1:]] for row in made["rows"]]
+    said = f"{made['date']}，`{made['command']}`，用时 {made['minutes']} 分钟，机器：{made['machine']}。"
+    return f"**{_TITLES[stress][1]}**\n\n{_markdown(_CHINESE_HEAD, rows)}\n{said}\n"

@@ -1,0 +1,66 @@
+"""The short form of harness/lab prove, which is the whole proof.
+
+A few wrong servers that together fail every check that any wrong server fails, each graded once, by
+the steps that it must fail. It does not show what `prove` does: that the other wrong servers are
+caught, that each fails nothing else, and that it is the same in every run and on a busy machine.
+"""
+
+import re
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from echolab import course
+from echolab.coverage import fewest, unproven
+from echolab.known import Verdict, catalogue
+from echolab.prove import Proof, prove
+from echolab.report import proof
+
+# Why no wrong server fails these checks.
+UNPROVEN = {
+    "3.4.nothing_is_read_or_written_out_of_bounds": "its wrong server is still to be written",
+    "4.4.nothing_is_read_or_written_out_of_bounds": "its wrong server is still to be written",
+}
+FEW = fewest(catalogue())
+
+
+@pytest.fixture(scope="session")
+def proofs(request: pytest.FixtureRequest) -> dict[str, Proof]:
+    """All that are asked for, graded side by side."""
+    chosen = {i.callspec.params["id"] for i in request.session.items if hasattr(i, "callspec")}  # type: ignore[attr-defined]
+    return {p.server.id: p for p in prove([s for s in FEW if s.id in chosen], short=True)}
+
+
+@pytest.mark.parametrize("id", [server.id for server in FEW])
+def test_a_wrong_server_is_caught_for_its_reason(proofs: dict[str, Proof], id: str) -> None:
+    assert proofs[id].is_right, "\n".join(proofs[id].accounts)
+
+
+def test_no_check_is_without_a_wrong_server_but_for_a_reason() -> None:
+    assert unproven(catalogue()) == list(UNPROVEN)
+
+
+@pytest.fixture
+def many() -> list[Proof]:
+    """What could come of a proof with 20 runs."""
+    return [Proof(server, Counter({Verdict.RIGHT: 19, Verdict.MISSED: 1}), seconds=200) for server in catalogue()]
+
+
+def test_the_table_fits_a_terminal(many: list[Proof]) -> None:
+    printed = StringIO()
+    proof.write(many, Console(file=printed, width=80))
+    lines = [line.strip() for line in printed.getvalue().splitlines() if re.match(r"\d (wrong|right)|all", line)]
+    assert len(lines) == 2 * len(course.lessons()) + 1
+    assert all(re.fullmatch(r"(\d )?\w+( +[\d,]+){9}", line) for line in lines)
+
+
+def test_the_docs_have_a_table_for_each_stress_in_both_languages(many: list[Proof], tmp_path: Path) -> None:
+    for stress in ("half", None):
+        proof.write_docs(many, stress, f"harness/lab prove --stress {stress}", 5400, tmp_path)
+    for language, words in {"en": ("1 wrong", "90 minutes"), "zh": ("1 错误的", "90 分钟")}.items():
+        text = (tmp_path / f"proof.{language}.md").read_text(encoding="utf-8")
+        assert all(text.count(word) == 2 for word in words) and text.count("| --- |") == 2
+        assert text.index("--stress None") < text.index("--stress half")
