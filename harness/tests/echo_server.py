@@ -82,7 +82,7 @@ def explode() -> None:
 
 def flood() -> None:
     while True:
-        sys.stdout.write("x" * 65536)
+        os.write(1, b"x" * 65536)  # sys.stdout is locked when the interpreter ends
 
 
 def daemon() -> None:

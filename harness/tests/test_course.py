@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,11 +21,13 @@ each_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: le
 
 def pristine(lesson: Lesson) -> bool:
     """Whether the lesson is as it was handed out: a student's progress is no failure of the course."""
+    if stubs.untouched(lesson) or not shutil.which("git"):
+        return stubs.untouched(lesson)
     changed = subprocess.run(
         ["git", "status", "--porcelain", "--", str(lesson.source())],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return not changed.stdout.strip()
+    return not changed.returncode and not changed.stdout
 
 
 @each_lesson
