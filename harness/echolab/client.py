@@ -154,12 +154,11 @@ class Client:
 
     def send(self, data: bytes) -> Outcome:
         """Sends all of `data`, reading nothing."""
-        _, unsent, outcome = self._exchange(data, 0)
+        _, unsent, how = self._exchange(data, 0)
         if not unsent:
             return Outcome(True)
-        return Outcome(
-            False, f"only {len(data) - unsent:,} of {len(data):,} bytes were taken: {outcome}"
-        )
+        taken = f"only {len(data) - unsent:,} of {len(data):,} bytes were taken"
+        return Outcome(False, f"{taken}: {how.observed}", how.cause)
 
     def send_until_stuck(self, data: bytes) -> int:
         """Sends as much of `data` as goes without reading; returns how much that was.
@@ -223,11 +222,12 @@ class Client:
 
     def gets_end(self) -> Outcome:
         """The server's end of file arrives, with nothing before it."""
-        got, _, outcome = self._exchange(b"", 1)
+        got, _, how = self._exchange(b"", 1)
         if got:
             return Outcome(False, f"{len(got)} more bytes: {diagnosis.excerpt(got)}")
-        cause = None if outcome == _END or not self._ended else _RESET
-        return Outcome(outcome == _END, outcome, cause)
+        if self._ended:
+            return Outcome(self._ended == _END, self._ended, None if self._ended == _END else _RESET)
+        return how
 
     def finish(self) -> None:
         """Half-closes: says that nothing more is sent, and goes on reading."""
@@ -269,9 +269,9 @@ class Client:
         until_quiet: bool = False,
         then_finish: bool = False,
         settle: bool = True,
-    ) -> tuple[bytes, int, str]:
+    ) -> tuple[bytes, int, Outcome]:
         """Sends `data` while reading, until `want` bytes have come. Returns what came, how much was
-        not sent, and how it ended: "" or what was seen instead."""
+        not sent, and how it ended: well, or with what was seen instead."""
         unsent = memoryview(data)
         got = bytearray()
 
@@ -294,14 +294,14 @@ class Client:
             events = select.POLLIN * bool(want) | select.POLLOUT * bool(unsent)
             outcome = self._server.until(progress, self._socket, events, quiet=until_quiet)
             if self._ended:
-                return bytes(got), len(unsent), self._ended
+                return bytes(got), len(unsent), Outcome(False, self._ended)
             if not outcome:
-                return bytes(got), len(unsent), outcome.observed
+                return bytes(got), len(unsent), outcome
         if want and settle:
             # Whatever comes beyond it has come when the server sleeps again.
             self._server.settle()
             got.extend(self._receive(_PART) or b"")
-        return bytes(got), 0, ""
+        return bytes(got), 0, Outcome(True)
 
     def _send(self, data: memoryview) -> int:
         now = time.monotonic_ns()  # before: the server may have read it when send returns
@@ -338,14 +338,14 @@ class Client:
             self._note("is cut off")
         self._ended = self._ended or f"the connection was cut ({os.strerror(error.errno or 0)})"
 
-    def _arrived(self, data: bytes, got: bytes, unsent: int, ending: str) -> Outcome:
-        self.was_served = self.was_served or bool(got)
+    def _arrived(self, data: bytes, got: bytes, unsent: int, how: Outcome) -> Outcome:
+        self.was_served, ending = self.was_served or bool(got), how.observed
         if got == data:
             return Outcome(True)
         if not self.is_accepted():
             others = [c for c in self._server.clients if c is not self]
             known = any(c.was_served or c.server_inode() for c in others)
-            cause = None if known else _NOBODY_ACCEPTED
+            cause = how.cause or (None if known else _NOBODY_ACCEPTED)
             return Outcome(False, f"this client was never accepted: {ending}", cause)
         observed = diagnosis.difference(data, got)
         all_read = self.is_accepted() and self.is_waited_for()
@@ -354,6 +354,7 @@ class Client:
             observed += "; the client is accepted, and nobody reads what it sends"
             if not any(client.was_served for client in self._server.clients):
                 cause = _NOBODY_READS
+        cause = how.cause or cause
         if self._ended and not (staying := self._server.stays()):
             ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
         if unsent:

@@ -40,6 +40,7 @@ _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does bef
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
 _MOST_ACTS = 20_000  # of our clients are remembered
+_MANY_TASKS = 100  # more than before, in one wait: then that is what the processor time went into
 _MOST_TASKS = 1000  # processes and threads: a server that has more has lost control of its forks
 
 
@@ -626,8 +627,7 @@ class _Patience:
         """Why there is nothing to wait for any more, or None."""
         server, now = self._server, time.monotonic()
         if halted := server.halted:
-            self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
-            return f"the server has started {halted:,} processes and threads"
+            return self._too_many(halted)
         tasks = tuple(server.tasks())
         if server.exit_code is not None and all(task.state == "Z" for task in tasks):
             return server.describe()
@@ -636,6 +636,8 @@ class _Patience:
         if now - self._start > _DEADLINE * slowness():
             return f"{server.describe()}, after {now - self._start:.0f} s"
         if (used := self._cpu_since_start(tasks)) > self._spin_ns:
+            if len(tasks) - len(self._first) > _MANY_TASKS:
+                return self._too_many(len(tasks))
             server.habits.spins = True
             return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time since"
         self._timed |= {task.tid for task in tasks if task.sleep is Sleep.TIMED}
@@ -657,6 +659,10 @@ class _Patience:
         if in_flight and not self._quiet and now - self._since < _ASLEEP_IN_FLIGHT:
             return None
         return server.describe()
+
+    def _too_many(self, tasks: int) -> str:
+        self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
+        return f"the server has started {tasks:,} processes and threads"
 
     def _cpu_since_start(self, tasks: tuple[Task, ...]) -> int:
         first = self._first or {}
