@@ -42,7 +42,9 @@ def name_line(wrong: Known) -> Named | None:
     if not steps or not defects(wrong):
         return None
     build.build(*wrong.binaries)
-    sources = (wrong.source, wrong.lesson.source(solutions=True))
+    # Most of its places have the file that #line names, some the one that was put together from it.
+    assembled = [binary.with_suffix(".cpp") for binary in wrong.binaries[:1]]
+    sources = (wrong.source, wrong.lesson.source(solutions=True), *assembled)
     target = Target(wrong.lesson, command=wrong.target.command, sources=sources)
     failed = grade(target, wrong.lesson.step(min(steps))).having(Status.FAIL)
     first = next((check for check in failed if check.id in wrong.checks("fails")), None)

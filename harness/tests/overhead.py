@@ -12,6 +12,7 @@ the time that passes, and not this one. Both are said.
 Exit status: 0 if the witness costs at most 5 % of a round trip and strace at least 20 times as much.
 """
 
+import argparse
 import os
 import shutil
 import statistics
@@ -79,7 +80,7 @@ def spread(values: list[float], form: str = ".2f") -> str:
 
 def main(rounds: int) -> int:
     if not shutil.which("strace"):
-        raise SystemExit("overhead: strace is not installed")
+        raise GraderTrouble("strace is not installed: apt-get install strace")
     build.build(build.WARDEN, build.WITNESS, load.BINARY, build.server(course.lessons()[0], True))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # what we start inherits that
     taken: list[list[Trip]] = []
@@ -106,4 +107,13 @@ def main(rounds: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("rounds", metavar="ROUNDS", type=int, nargs="?", default=ROUNDS)
+    try:
+        code = main(max(2, parser.parse_args().rounds))
+    except (GraderTrouble, load.LoadFailed, build.CompileError) as error:
+        print(f"overhead: {error}", file=sys.stderr)
+        code = 3
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
