@@ -8,6 +8,7 @@ They stand in harness/tests/golden. Whoever means to change them writes them ane
 import multiprocessing
 import re
 from concurrent.futures import ProcessPoolExecutor
+from difflib import unified_diff
 from io import StringIO
 from pathlib import Path
 
@@ -108,4 +109,6 @@ def test_a_student_reads_what_was_recorded(
             (GOLDEN / f"{step}-{server.source.stem}.txt").write_text(text, encoding="utf-8")
         return
     assert path, "not recorded yet: python3 -m pytest harness/tests/test_golden.py --record"
-    assert compared(text) == compared(path.read_text(encoding="utf-8")), f"{path.name} says something else:\n{text}"
+    before, now = compared(path.read_text(encoding="utf-8")), compared(text)
+    changes = "\n".join(unified_diff(before, now, "recorded", "now", n=0, lineterm=""))
+    assert not changes, f"{path.name}:\n{changes}\n\n{text}"
