@@ -133,6 +133,7 @@ class Witness:
         self.base: int | None = None
         self._folder, self._file = _make_file(_HEADER_BYTES + slots * _SLOT.size)
         self._path = self._folder.path / "ring"
+        self._preloaded.symlink_to(library)
         os.pwrite(self._file, struct.pack("=QII", _MAGIC, 1, slots), 0)
         self._undecoded = 0
 
@@ -141,10 +142,15 @@ class Witness:
         """What has to be in the server's environment."""
         own = os.environ.get("ASAN_OPTIONS", "")
         return {
-            "LD_PRELOAD": str(self._library),
+            "LD_PRELOAD": str(self._preloaded),
             "ECHOLAB_WITNESS": str(self.path),
             "ASAN_OPTIONS": f"{own}{':' if own else ''}verify_asan_link_order=0",
         }
+
+    @property
+    def _preloaded(self) -> Path:
+        """Another name for the library: in LD_PRELOAD, spaces and colons part names (man 8 ld.so)."""
+        return self._folder.path / "libwitness.so"
 
     @property
     def path(self) -> Path:

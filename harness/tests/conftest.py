@@ -21,6 +21,10 @@ from echolab.server import Command  # noqa: E402
 Lab = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="write golden reports anew where they differ")
+
+
 @pytest.fixture
 def lab() -> Lab:
     """Runs `python3 -m echolab …` as its user would; stdout and stderr apart."""

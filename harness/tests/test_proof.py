@@ -25,7 +25,8 @@ FEW = fewest(catalogue())
 @pytest.fixture(scope="session")
 def proofs(request: pytest.FixtureRequest) -> dict[str, Proof]:
     """All that are asked for, graded side by side."""
-    chosen = {i.callspec.params["id"] for i in request.session.items if hasattr(i, "callspec")}  # type: ignore[attr-defined]
+    items = [item for item in request.session.items if hasattr(item, "callspec")]
+    chosen = {item.callspec.params["id"] for item in items}  # type: ignore[attr-defined]
     return {p.server.id: p for p in prove([s for s in FEW if s.id in chosen], short=True)}
 
 

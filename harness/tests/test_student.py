@@ -31,8 +31,8 @@ class Student:
         self.root = root
         self.lesson = course.lessons()[0]
 
-    def starts(self, *arguments: str, **streams: Any) -> "subprocess.Popen[str]":
-        """The lab at work; its streams are pipes unless they are given."""
+    def starts(self, *arguments: str, env: dict[str, str] = {}, **streams: Any) -> "subprocess.Popen[str]":
+        """The lab at work, with `env` in its environment; its streams are pipes unless they are given."""
         pipes: dict[str, Any] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
         return subprocess.Popen(
             [sys.executable, "-m", "echolab", *arguments],
@@ -42,7 +42,8 @@ class Student:
                 "COLUMNS": "120",
                 "LINES": "40",
                 "TERM": "xterm",
-            },
+            }
+            | env,
             cwd=self.root,
             text=True,
             start_new_session=True,
@@ -182,8 +183,8 @@ def ends_of(processes: list[psutil.Process]) -> list[int]:
     return ends
 
 
-def all_come(ends: list[int]) -> bool:
-    come = [bool(select.select([end], [], [], 60)[0]) for end in ends]
+def all_come(ends: list[int], seconds: float = 60) -> bool:
+    come = [bool(select.select([end], [], [], seconds)[0]) for end in ends]
     for end in ends:
         os.close(end)
     return all(come)

@@ -22,7 +22,7 @@ _COUNTED = {
     Verdict.TROUBLE: "trouble",
 }
 _HEAD = ["lesson", "servers", "runs", "right", *_COUNTED.values(), "changed", "s"]
-_CHINESE_HEAD = ["课", "服务器", "评分次数", "正确", "漏判", "理由不对", "误报", "评分器故障", "结果不一", "秒"]
+_CHINESE_HEAD = "课 服务器 评分次数 正确 漏判 理由不对 误报 评分器故障 结果不一 秒".split()
 _CHINESE_KINDS = {"wrong": "错误的", "right": "正确的", "all": "合计"}
 # How the machine was kept busy; and what stands above the table in English and Chinese.
 _TITLES = {
