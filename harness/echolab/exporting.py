@@ -6,6 +6,7 @@ its place and gets its name when it is whole.
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -69,7 +70,8 @@ def export(target: str, out: Path, order: Order) -> None:
     except (NoStub, RegionError) as error:
         raise NotExported(str(error)) from error
     except shutil.Error as error:
-        raise NotExported(f"cannot write {out}: {error.args[0][0][2]}") from error
+        why = error.args[0][0][2]  # of the first file that could not be copied, as text
+        raise NotExported(f"cannot write {out}: {re.sub(r'^.Errno [0-9]+. |: .*', '', why)}") from error
     except OSError as error:
         raise NotExported(f"cannot write {out}: {error.strerror or error}") from error
 

@@ -201,9 +201,9 @@ class Grading:
                 self._sanitized.result()
         except build.CompileError as error:
             raise Blocked(f"it does not compile with a sanitizer: {error}") from error
-        # Without the same addresses in each run, tsan does not start on some kernels.
         built = self.target.start(binary).without_memory_limit()
-        return replace(built, words=("env", *sanitizers.ENVIRONMENT, "setarch", "-R", *built.words))
+        words = ("env", *sanitizers.ENVIRONMENT, *sanitizers.same_addresses(), *built.words)
+        return replace(built, words=words)
 
     def _make(self, command: Command, program: Path | None, options: dict[str, Any]) -> Server:
         """`program`: which one it is, where it is not the command's first word."""

@@ -17,7 +17,8 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from echolab.course import ROOT
 from echolab.verdict import GraderTrouble
 
 MIB = 1 << 20
+_libc = ctypes.CDLL(None, use_errno=True)
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _CONFIGURATION = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
@@ -236,16 +238,35 @@ def look_as(uid: int) -> None:
     man 2 ptrace: "Ptrace access mode checking"), or to root with CAP_SYS_PTRACE, which a container's
     root has not. The capabilities that setfsuid() takes out of effect are put back.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.setfsgid(uid)
-    libc.setfsuid(uid)
+    _libc.setfsgid(uid)
+    _libc.setfsuid(uid)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # the third version; this thread (man 2 capset)
     found = (_Capabilities * 2)()
-    done = libc.capget(header, found)
+    done = _libc.capget(header, found)
     for part in found:
         part.effective = part.permitted
-    if done or libc.capset(header, found) or libc.setfsuid(uid) != uid:
+    if done or _libc.capset(header, found) or _libc.setfsuid(uid) != uid:
         raise GraderTrouble(f"the grader cannot look at another user's processes: {os.strerror(ctypes.get_errno())}")
+
+
+@contextmanager
+def real_user_of(pid: int) -> Iterator[None]:
+    """For a call that asks who we really are (to attach with ptrace, prlimit): root is the user of
+    `pid` meanwhile, in all threads. That user can kill us then, but not more (man 2 kill)."""
+    if os.geteuid() != 0:
+        yield
+        return
+    looking_as = _libc.setfsuid(-1)  # changes nothing, and says who it is
+    about = os.stat(f"/proc/{pid}")
+    os.setresgid(about.st_gid, 0, 0)
+    os.setresuid(about.st_uid, 0, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        if looking_as:
+            look_as(looking_as)
 
 
 def demand() -> None:

@@ -1,7 +1,9 @@
 """What a sanitizer has printed, cut down to the lines of the student's file that it is about."""
 
 import re
+import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 NAMES = ("tsan", "asan")
@@ -11,6 +13,15 @@ ENVIRONMENT = (
     # The last is for a witness, which is loaded before asan's own library.
     "ASAN_OPTIONS=detect_leaks=0:color=never:verify_asan_link_order=0",
 )
+
+
+@cache
+def same_addresses() -> tuple[str, ...]:
+    """How to start a program at the same addresses in each run: without that, tsan does not start on some
+    kernels. Nothing where it is forbidden, as in a container (man 2 personality)."""
+    command = ("setarch", "-R")
+    done = subprocess.run([*command, "true"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return () if done.returncode else command
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import time
 
 from echolab import procfs
+from echolab.sandbox import real_user_of
 from echolab.verdict import Blocked
 
 _SINGLESTEP, _CONT, _DETACH, _SYSCALL = 9, 7, 17, 24
@@ -34,7 +35,8 @@ def signal_after_interruption(pid: int, first: int, second: int, instructions: i
     `first` must have a handler. False if it could not be done: the process has ended, or makes its
     next system call before so many instructions. Raises Blocked where tracing is not allowed.
     """
-    _ptrace(_SEIZE, pid, _TRACESYSGOOD)
+    with real_user_of(pid):
+        _ptrace(_SEIZE, pid, _TRACESYSGOOD)
     try:
         _ptrace(_INTERRUPT, pid)
         _wait(pid)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -310,11 +311,13 @@ def test_wrong_usage_is_one_line_and_exit_2(lab: Lab, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("copying", ["copy2", "copytree"])
+def test_a_full_disk_leaves_nothing_behind(copying: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+        error = OSError(28, "No space left on device", "from", None, "to")
+        raise error if copying == "copy2" else shutil.Error([("from", "to", str(error))])
 
-    monkeypatch.setattr(exporting.shutil, "copytree", full)
-    with pytest.raises(NotExported, match="No space left on device"):
+    monkeypatch.setattr(exporting.shutil, copying, full)
+    with pytest.raises(NotExported, match="^cannot write .*/new: No space left on device$"):
         export("student", tmp_path / "new", Order())
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from echolab import sandbox
+from echolab import sandbox, sanitizers
 from echolab.course import ROOT
 from echolab.sandbox import MIB, Sandbox
 from echolab.warden import Warden
@@ -203,3 +203,17 @@ def test_who_looks_as_another_user_loses_no_right() -> None:
     thread.join()
     users, caps = (next(line for line in seen[0].splitlines() if line.startswith(name)) for name in ("Uid:", "CapEff:"))
     assert users.split()[1:] == ["0", "0", "0", "59001"] and caps in mine
+
+
+@pytest.mark.parametrize(("answer", "words"), [("false", ()), ("true", ("setarch", "-R"))])
+def test_where_addresses_cannot_be_fixed_sanitizers_start_without(
+    answer: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "setarch").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "setarch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    sanitizers.same_addresses.cache_clear()
+    try:
+        assert sanitizers.same_addresses() == words
+    finally:
+        sanitizers.same_addresses.cache_clear()
