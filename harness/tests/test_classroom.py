@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from echolab import classroom, course, gradebook
 from echolab.classroom import Order, WrongUsage, grade_class
-from echolab.submission import Graded, Settings, Submission
+from echolab.submission import Graded, Settings, Submission, grade_submission
 from echolab.verdict import GraderTrouble
 
 LESSON = course.lessons()[0]
@@ -160,6 +161,21 @@ def test_a_full_disk_is_said_and_what_was_written_stays(graded: list[str], tmp_p
         (tmp_path / "more").unlink(missing_ok=True)
         with gradebook.opened(tmp_path) as book:
             assert book.students()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_is_too_full_to_build_on_is_the_graders_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", tmp_path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        graded = grade_submission(Submission("student", {1: {"server.cpp": RIGHT}}), Settings((1,)))
+        assert graded.reports == {} and f"{tmp_path} has too little room left" in str(graded.trouble)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 

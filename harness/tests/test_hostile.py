@@ -22,6 +22,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ import psutil
 import pytest
 from conftest import HARNESS
 
-from echolab import sandbox
+from echolab import build, kit, sandbox
+from echolab.build import CompileError
 from echolab.course import ROOT, lessons
 from echolab.known import catalogue
 from echolab.regions import assemble, read_regions
+from echolab.sandbox import Sandbox
+from echolab.submission import Settings, Submission, _memory_guard, grade_submission
 
 LESSON = lessons()[0]
 SOLUTION = LESSON.source(solutions=True)
@@ -236,3 +240,52 @@ def test_the_pages_run_nothing_of_theirs(graded: Class, browser: Any) -> None:
         assert "owned" not in browser.title
         assert browser.execute_script("return document.images.length") == 0
         assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+# -- what one program alone cannot show, or not in a short time
+
+
+def test_a_compiler_that_would_go_on_for_ever_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kit._COMPILING, "processor", 1)
+    kit.prepare()
+    tmp_path.chmod(0o755)
+    source = tmp_path / "server.cpp"
+    source.write_text(
+        "template <unsigned long P, int D> struct T : T<2 * P, D - 1>, T<2 * P + 1, D - 1> {};\n"
+        "template <unsigned long P> struct T<P, 0> {};\n"
+        "T<1, 60> endless;\n"
+    )
+    server = str(build.server(LESSON).relative_to(build.DIRECTORY))
+    with pytest.raises(CompileError, match="by a limit of 1 s"):
+        kit.compile(server, source, [tmp_path], tmp_path, Sandbox())
+
+
+def test_many_small_processes_do_not_take_all_memory_together() -> None:
+    hold = f"held = bytes([1]) * {60 << 20}; print(flush=True); import signal; signal.pause()"
+    with _memory_guard(150 << 20) as said, ExitStack() as ended:
+        for _ in range(4):
+            holder = ended.enter_context(subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE))
+            ended.callback(holder.kill)
+        while not said:
+            pass
+    assert said == ["what was running had more than 150 MiB of memory, and was ended"]
+
+
+def test_a_chapter_counts_with_the_headers_it_was_handed_in_with(tmp_path: Path) -> None:
+    """What was found out about one student's chapter is not another's, whose header is another."""
+    source = SOLUTION.read_text(encoding="utf-8")
+    for old, new in (
+        ("// #region step-1", '// #region step-1\n#include "mine.hpp"'),
+        ("if (::listen(", "if (kBroken || ::listen("),
+        ("// #region step-6", "#error the whole does not compile\n// #region step-6"),
+    ):
+        assert old in source
+        source = source.replace(old, new)
+    scores = []
+    for header in ("#pragma once\nconstexpr bool kBroken = false;", "#pragma once\nconstexpr bool kBroken = true;"):
+        files = {"server.cpp": source.encode(), "mine.hpp": header.encode()}
+        graded = grade_submission(Submission("student", {1: files}), Settings((1,)))
+        scores.append(graded.reports[1]["score"])
+    assert scores[0] == 100 > scores[1]
