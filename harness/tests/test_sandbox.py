@@ -5,14 +5,18 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from echolab import sandbox
+from echolab import build, course, sandbox
 from echolab.course import ROOT
+from echolab.grading import own_command
 from echolab.sandbox import MIB, Sandbox
+from echolab.server import Command, Server
 from echolab.warden import Warden
+from echolab.witness import Witness
 
 PYTHON = "/usr/bin/python3"
 pytestmark = pytest.mark.skipif(bool(sandbox.forbidden()), reason=str(sandbox.forbidden()))
@@ -95,6 +99,17 @@ def test_its_environment_is_empty_and_its_user_is_not_root(warden: Path) -> None
     _, said = run(warden, Sandbox(), "env")
     assert {line.split("=")[0] for line in said.splitlines()} <= {"PATH", "LC_ALL", "PWD", "SHLVL", "_"}
     assert int(run(warden, Sandbox(), "id", "-u")[1]) == (sandbox.graded_uid() or os.getuid()) != 0
+
+
+def test_what_is_preloaded_into_the_server_is_not_into_what_holds_it(warden: Path) -> None:
+    lesson = course.lessons()[0]
+    binary = build.server(lesson, solutions=True)
+    build.build(build.WITNESS, binary)
+    with closing(Witness(build.WITNESS)) as witness:
+        command = Command(own_command(binary, lesson), sandbox=Sandbox().showing(binary))
+        with closing(Server(command, warden, witness=witness)) as server:
+            assert server.start()
+            assert {event.pid for event in witness.events()} == {witness.inside(server.pid)}
 
 
 def test_no_capability_is_left(warden: Path) -> None:

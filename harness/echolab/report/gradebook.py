@@ -94,7 +94,7 @@ def as_json(rows: list[Row], lessons: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Bar:
-    """How the class did in one step: the mean, and how many have all and none of its points."""
+    """How the class did in one step: the mean, and how many have all, some and none of its points."""
 
     id: str
     title: str
@@ -102,6 +102,11 @@ class _Bar:
     mean: float
     full: int
     none: int
+    students: int
+
+    @property
+    def some(self) -> int:
+        return self.students - self.full - self.none
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,7 @@ def _bars(rows: list[Row]) -> list[_Bar]:
             fmean(step["score"] for step in steps),
             sum(step["score"] >= step["points"] for step in steps),
             sum(step["score"] == 0 for step in steps),
+            len(steps),
         )
         for id, steps in sorted(by_id.items(), key=lambda item: _order(item[0]))
     ]
