@@ -52,12 +52,23 @@ def as_csv(rows: list[Row], lessons: tuple[int, ...]) -> str:
     for row in rows:
         scores = {s["id"]: s["score"] for report in row.reports.values() for s in report["steps"]}
         totals = [row.reports[n]["score"] if n in row.reports else "" for n in lessons]
-        remarks = "; ".join([*([f"not graded: {row.trouble}"] if row.trouble else []), *row.said])
         table.writerow(
             [_cell(row.student), *(scores.get(id, "") for id in steps), *totals,
-             "" if row.trouble else row.score, _cell(remarks)]
+             "" if row.trouble else row.score, _cell("; ".join(_remarks(row)))]
         )  # fmt: skip
     return text.getvalue()
+
+
+def _remarks(row: Row) -> list[str]:
+    """What there is to say of a student, in a line each: the reports say more."""
+    found = [f"not graded: {row.trouble}"] if row.trouble else []
+    found += row.said
+    for lesson, notes in row.notes.items():
+        for note in notes:
+            line = note.splitlines()[0].removesuffix(":")
+            server = row.reports[lesson]["server"]
+            found.append(line.replace(server, f"lesson {lesson}") if server in line else f"lesson {lesson}: {line}")
+    return found
 
 
 def _order(step: str) -> tuple[int, ...]:
@@ -129,6 +140,7 @@ def as_page(rows: list[Row], lessons: tuple[int, ...], links: dict[str, str]) ->
         rows=rows,
         lessons=lessons,
         links=links,
+        remarks={row.student: _remarks(row) for row in rows},
         most=most,
         mean=fmean(row.score for row in graded) if graded else None,
         median=median(row.score for row in graded) if graded else None,
