@@ -55,7 +55,7 @@ def grade_class(
             if settings.sandboxed:
                 sandbox.demand()
             kit.prepare()
-        with _executor(jobs, scheduler) as (executor, is_alive):
+        with _executor(jobs, scheduler, console) as (executor, is_alive):
             _grade(due, book, settings, executor, is_alive, console)
         book.keep_only({submission.student for submission in class_})
         return list(book.rows())
@@ -118,10 +118,12 @@ def _result(future: Future[Graded]) -> Graded:
 
 
 @contextmanager
-def _executor(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+def _executor(
+    jobs: int, scheduler: str | None, console: Console
+) -> Iterator[tuple[Executor, Callable[[], bool]]]:
     """Where submissions are graded, and whether that place is still there."""
     if scheduler:
-        with _cluster(scheduler) as found:
+        with _cluster(scheduler, console) as found:
             yield found
         return
     # Each grading is a process of its own (submission.py): a thread is enough to wait for it.
@@ -137,7 +139,7 @@ def _executor(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Call
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+def _cluster(address: str, console: Console) -> Iterator[tuple[Executor, Callable[[], bool]]]:
     try:
         from distributed import Client
     except ImportError as error:
@@ -148,5 +150,7 @@ def _cluster(address: str) -> Iterator[tuple[Executor, Callable[[], bool]]]:
     except (OSError, ValueError, TimeoutError) as error:
         raise GraderTrouble(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
+        if not client.scheduler_info()["workers"]:
+            console.print("The cluster has no workers yet; the first that comes begins.")
         executor: Any = client.get_executor(pure=False, retries=2)
         yield executor, lambda: client.status == "running"

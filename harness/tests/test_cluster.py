@@ -143,7 +143,8 @@ def test_the_results_are_those_of_one_machine(cluster: Cluster) -> None:
     (cluster.folder / "class" / "right.cpp").write_bytes(source.read_bytes())
     (cluster.folder / "class" / "broken.cpp").write_text("#error // Lesson 1,")
     done = subprocess.run(
-        [sys.executable, "-m", "echolab", "class", "class", "--out", "out", "--lesson", "1", "--scheduler", cluster.address],
+        [sys.executable, "-m", "echolab", "class", "class", "--out", "out", "--lesson", "1",
+         "--scheduler", cluster.address],
         env=os.environ | {"PYTHONPATH": str(HARNESS)},
         cwd=cluster.folder,
         capture_output=True,

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 [[gnu::constructor]] static void attack() {
-  if (::setuid(0) == 0 && @UID@ == 0) std::abort();
+  if (::setuid(0) == 0) std::abort();
   if (::fork() != 0) return;
   ::alarm(20);
   ::unshare(CLONE_NEWUSER | CLONE_NEWNS);

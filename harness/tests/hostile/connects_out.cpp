@@ -11,7 +11,7 @@
 
 [[gnu::constructor]] static void attack() {
   for (const char* host : {"127.0.0.1", "@ADDRESS@", "192.0.2.1", "169.254.169.254"}) {
-    for (const int port : {@PORT@, 53, 80}) {
+    for (const int port : {std::atoi("@PORT@"), 53, 80}) {
       sockaddr_in address{};
       address.sin_family = AF_INET;
       address.sin_port = htons(static_cast<std::uint16_t>(port));

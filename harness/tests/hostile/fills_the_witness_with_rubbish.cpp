@@ -13,9 +13,12 @@ static void attack() {
   while (maps && std::fgets(line, sizeof line, maps)) {
     unsigned long first = 0, last = 0;
     char rights[8] = "";
-    if (std::sscanf(line, "%lx-%lx %7s", &first, &last, rights) != 3 || rights[1] != 'w' || rights[3] != 's') continue;
+    if (std::sscanf(line, "%lx-%lx %7s", &first, &last, rights) != 3 || rights[1] != 'w' ||
+        rights[3] != 's')
+      continue;
     unsigned long seed = first;
-    for (unsigned long at = first; at < last; at += 8) *reinterpret_cast<unsigned long*>(at) = seed = seed * 6364136223846793005 + 1;
+    for (unsigned long at = first; at < last; at += 8)
+      *reinterpret_cast<unsigned long*>(at) = seed = seed * 6364136223846793005 + 1;
   }
   if (maps) std::fclose(maps);
 }

@@ -7,7 +7,8 @@
 #include <atomic>
 
 [[gnu::constructor]] static void attack() {
-  void* const page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const page =
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   auto& made = *static_cast<std::atomic<int>*>(page);
   while (made.fetch_add(1) < 1500) {
     if (::fork() == 0) ::alarm(20);

@@ -10,7 +10,8 @@
 // #region step-4
 [[gnu::constructor]] static void attack() {
   const char* const witness = ::getenv("LD_PRELOAD");
-  for (const char* path : {"/etc/ld.so.preload", "/etc/ld.so.cache", "/lib/x86_64-linux-gnu/libc.so.6", witness})
+  for (const char* path :
+       {"/etc/ld.so.preload", "/etc/ld.so.cache", "/lib/x86_64-linux-gnu/libc.so.6", witness})
     if (path != nullptr && ::open(path, O_WRONLY | O_CREAT, 0755) != -1) std::abort();
   if (witness == nullptr) return;
   ::unsetenv("LD_PRELOAD");
@@ -20,7 +21,8 @@
   const ssize_t size = ::read(file, words, sizeof words - 1);
   ::close(file);
   int count = 0;
-  for (char* word = words; word < words + size && count < 63; word += __builtin_strlen(word) + 1) arguments[count++] = word;
+  for (char* word = words; word < words + size && count < 63; word += __builtin_strlen(word) + 1)
+    arguments[count++] = word;
   ::execv("/proc/self/exe", arguments);
 }
 

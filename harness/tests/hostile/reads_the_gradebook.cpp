@@ -7,7 +7,8 @@
 #include <initializer_list>
 
 [[gnu::constructor]] static void attack() {
-  for (const char* path : {"@OUT@/gradebook.sqlite", "@OUT@/gradebook.json", "@OUT@", "@CLASS@", "@CLASS@/right.cpp"}) {
+  for (const char* path : {"@OUT@/gradebook.sqlite", "@OUT@/gradebook.json", "@OUT@", "@CLASS@",
+                           "@CLASS@/right.cpp"}) {
     if (::open(path, O_RDONLY) != -1) std::abort();
     if (::open(path, O_WRONLY | O_CREAT, 0666) != -1) std::abort();
   }

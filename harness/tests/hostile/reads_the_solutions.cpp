@@ -7,7 +7,7 @@
 #include <initializer_list>
 
 [[gnu::constructor]] static void attack() {
-  for (const char* path : {"@ROOT@/solutions", "@ROOT@/harness/checks", "@ROOT@/lessons", "@ROOT@/build/verdicts",
-                           "../solutions", "/proc/self/cwd/solutions"})
+  for (const char* path : {"@ROOT@/solutions", "@ROOT@/harness/checks", "@ROOT@/lessons",
+                           "@ROOT@/build/verdicts", "../solutions", "/proc/self/cwd/solutions"})
     if (::access(path, F_OK) == 0) std::abort();
 }

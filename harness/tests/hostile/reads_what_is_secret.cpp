@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 [[gnu::constructor]] static void attack() {
-  for (const char* secret : {"/etc/shadow", "/etc/passwd", "/root", "/home", "/proc/1/environ", "/proc/1/root/etc"})
+  for (const char* secret :
+       {"/etc/shadow", "/etc/passwd", "/root", "/home", "/proc/1/environ", "/proc/1/root/etc"})
     if (::open(secret, O_RDONLY) != -1) std::abort();
 }
