@@ -184,7 +184,7 @@ def test_a_disk_that_is_too_full_to_build_on_is_the_graders_trouble(
 
 def test_points_are_sorted_as_numbers(tmp_path: Path, browser: Any) -> None:
     rows = [
-        Row(str(score), [], "", None, {1: result(score).reports[1]}, {1: []}) for score in (99.5, 100.0, 9.0, 99.25)
+        Row(str(score), [], b"", None, {1: result(score).reports[1]}, {1: []}) for score in (99.5, 100.0, 9.0, 99.25)
     ]
     page = tmp_path / "gradebook.html"
     page.write_text(gradebook_files.as_page(rows, (1,), {}), encoding="utf-8")

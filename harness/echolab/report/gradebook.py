@@ -28,10 +28,11 @@ def write(rows: list[Row], lessons: tuple[int, ...], out: Path) -> None:
     """Writes all of them to the folder `out`, and each student's report. Raises OSError."""
     folder = out / "students"
     folder.mkdir(exist_ok=True)
-    links = {row.student: f"{folder.name}/{_file_name(row.student)}" for row in rows if row.page}
+    links = {}
     for row in rows:
-        if row.page:
-            output.write_whole(out / links[row.student], row.page)
+        if page := row.page:
+            links[row.student] = f"{folder.name}/{_file_name(row.student)}"
+            output.write_whole(out / links[row.student], page)
     output.write_whole(out / "gradebook.csv", as_csv(rows, lessons))
     output.write_whole(out / "gradebook.json", as_json(rows, lessons))
     output.write_whole(out / PAGE, as_page(rows, lessons, links))
