@@ -1,7 +1,6 @@
 """A class: every submission graded, side by side, and the gradebook written as the results come."""
 
-import os
-import shutil
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -13,10 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from echolab import gradebook, kit, sandbox, submission
-from echolab.course import Lesson, lessons
+from echolab.course import lessons
 from echolab.gradebook import Gradebook, Row, digest
 from echolab.submission import Graded, Settings, Submission, grade_submission
 from echolab.verdict import GraderTrouble
+
+_ANSWERS = 10  # seconds in which a scheduler does
 
 
 class WrongUsage(Exception):
@@ -54,7 +55,7 @@ def grade_class(
             if settings.sandboxed:
                 sandbox.demand()
             kit.prepare()
-        with _executor(jobs, scheduler) as (executor, is_alive):
+        with _executor(jobs, scheduler, console) as (executor, is_alive):
             _grade(due, book, settings, executor, is_alive, console)
         book.keep_only({submission.student for submission in class_})
         return list(book.rows())
@@ -94,12 +95,16 @@ def _grade(
         waiting = {executor.submit(grade_submission, one, settings): one for one in due}
         while waiting:
             done, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
-            if not done and not is_alive():
-                raise GraderTrouble("the cluster has gone away; --resume goes on from here")
+            gone = not done and not is_alive()
             for future in done:
+                if future.cancelled():  # by nobody here: the connection was lost
+                    gone = True
+                    continue
                 one = waiting.pop(future)
                 book.record(one, digest(one, settings), _result(future))
                 progress.update(task, advance=1, description=one.student)
+            if gone:
+                raise GraderTrouble("the cluster has gone away; --resume goes on from here")
         progress.update(task, description="")
 
 
@@ -113,10 +118,12 @@ def _result(future: Future[Graded]) -> Graded:
 
 
 @contextmanager
-def _executor(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+def _executor(
+    jobs: int, scheduler: str | None, console: Console
+) -> Iterator[tuple[Executor, Callable[[], bool]]]:
     """Where submissions are graded, and whether that place is still there."""
     if scheduler:
-        with _cluster(scheduler) as found:
+        with _cluster(scheduler, console) as found:
             yield found
         return
     # Each grading is a process of its own (submission.py): a thread is enough to wait for it.
@@ -132,15 +139,18 @@ def _executor(jobs: int, scheduler: str | None) -> Iterator[tuple[Executor, Call
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[tuple[Executor, Callable[[], bool]]]:
+def _cluster(address: str, console: Console) -> Iterator[tuple[Executor, Callable[[], bool]]]:
     try:
         from distributed import Client
     except ImportError as error:
         raise GraderTrouble("--scheduler needs Dask: install python3-distributed") from error
+    logging.disable()  # what it has to say of lost workers and schedulers; we say it in a line
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=_ANSWERS)
     except (OSError, ValueError, TimeoutError) as error:
         raise GraderTrouble(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
+        if not client.scheduler_info()["workers"]:
+            console.print("The cluster has no workers yet; the first that comes begins.")
         executor: Any = client.get_executor(pure=False, retries=2)
         yield executor, lambda: client.status == "running"

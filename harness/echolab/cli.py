@@ -404,7 +404,9 @@ def class_(
     except KeyboardInterrupt:
         _leave(INTERRUPTED, "stopped; --resume goes on from here")
     troubled = [row for row in rows if row.trouble]
-    console.print(f"{len(rows) - len(troubled)} submissions graded: {out / gradebook_files.PAGE}")
+    graded = len(rows) - len(troubled)
+    page = out / gradebook_files.PAGE
+    console.print(f"{graded} submission{'' if graded == 1 else 's'} graded: {page}")
     for row in troubled:
         console.print(f"not graded: {row.student}: {row.trouble}", markup=False)
     raise typer.Exit(FAILED if troubled else 0)

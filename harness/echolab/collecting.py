@@ -34,6 +34,8 @@ def collect(source: Path, only: Lesson | None = None) -> list[Submission]:
     Which lesson a lone file is for can be seen in it; with `only` all are for that one. Raises
     CollectError, OSError.
     """
+    if not source.exists():
+        raise CollectError(f"{source} does not exist")
     files = _without_wrapping(list(archives.read(source)), source)
     names = _gradescope_names(files)
     groups: dict[tuple[str, str], list[File]] = defaultdict(list)
@@ -166,6 +168,8 @@ def _submission(student: str, files: list[File], only: Lesson | None, notes: lis
         else:
             assert file.text is not None
             found[lesson.number] = {"server.cpp": file.text, **_headers_beside(file, files)}
+    if not sources:
+        notes.append("there is no C++ source in it")
     return Submission(student, dict(sorted(found.items())), tuple(notes))
 
 

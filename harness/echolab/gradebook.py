@@ -41,14 +41,19 @@ CREATE TABLE report (
 
 @dataclass(frozen=True)
 class Row:
-    """One student's results; `reports` and `notes` are by lesson, `page` is all of them as HTML."""
+    """One student's results; `reports` and `notes` are by lesson."""
 
     student: str
     said: list[str]
-    page: str
+    packed: bytes  # the page: of a whole class they are large
     trouble: str | None
     reports: dict[int, dict[str, Any]]
     notes: dict[int, list[str]]
+
+    @property
+    def page(self) -> str:
+        """All reports for a reader, as HTML."""
+        return zlib.decompress(self.packed).decode()
 
     @property
     def score(self) -> float:
@@ -110,7 +115,7 @@ class Gradebook:
                 yield Row(
                     student,
                     json.loads(said),
-                    zlib.decompress(page).decode(),
+                    page,
                     trouble,
                     {lesson: json.loads(report) for lesson, report, _ in reports},
                     {lesson: json.loads(notes) for lesson, _, notes in reports},

@@ -160,8 +160,10 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
         warden.close()
     if code == 0:
         return
-    if code in (126, 127) or shutil.disk_usage(root).free < 2 * _COMPILING["file"]:
-        raise GraderTrouble(f"a submission cannot be compiled here: {build.last_lines(said)}")
+    if code in (126, 127):
+        raise GraderTrouble(f"a submission cannot be compiled here: {build.last_lines(said, 1)}")
+    if shutil.disk_usage(root).free < 2 * _COMPILING["file"]:
+        raise GraderTrouble(f"a submission cannot be compiled here: {root.parent} has too little room left")
     for folder in (KIT, root, ROOT):
         said = said.replace(f"{folder}/", "")
     raise CompileError(_limit(said) or build.first_errors(said.splitlines()) or build.last_lines(said))

@@ -46,7 +46,7 @@ class Limits:
 
     memory: int | None = 2048 * MIB  # of its own; None for sanitizers, which reserve terabytes
     processor: int = 120
-    processes: int = 600
+    processes: int = 1200  # the warden halts a server with fewer, and that is then said of it
     file: int = 64 * MIB
     open_files: int = 1024
     scratch: int = 64 * MIB  # of /tmp and /dev/shm each, for all together

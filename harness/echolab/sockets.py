@@ -81,6 +81,8 @@ def _holds(pid: int, name: str) -> bool:
                     continue
     except (FileNotFoundError, ProcessLookupError):
         pass
+    except PermissionError:
+        pass  # a zombie: it holds nothing, and what there is of it belongs to root (man 5 proc)
     return False
 
 

@@ -216,7 +216,8 @@ class HandedIn(Target):
             names = sanitizers.NAMES if sanitized else ()
             binaries = filter(None, [target.binary, *map(target.sanitized_binary, names)])
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                # With the student's own headers beside it, as they are beside the whole.
+                shutil.copytree(self.lesson.source().parent, folder, dirs_exist_ok=True)
                 text = assemble(self.lesson.source(solutions=True), self.lesson.source(), [step.number], [])
                 source.write_text(text, encoding="utf-8")
                 for binary in binaries:

@@ -47,18 +47,29 @@ class Verdict:
 
 
 class KeptVerdicts:
-    """The verdicts on one lesson's chapters; in the build folder, one file each."""
+    """The verdicts on one lesson's chapters; in the build folder, one file each.
+
+    None are kept of what others have handed in: each is graded for itself alone.
+    """
 
     def __init__(self, lesson: Lesson) -> None:
         self._lesson = lesson
         total = hashlib.sha256()
+        if not self._keeps:
+            return
         for pattern in _SURROUNDINGS:
             for path in sorted(ROOT.glob(pattern)):
                 total.update(path.read_bytes())
         self._surroundings = total.hexdigest()
 
+    @property
+    def _keeps(self) -> bool:
+        return self._lesson.root == ROOT
+
     def find(self, step: Step, chapter: Region) -> Verdict | None:
         """What is known of exactly this chapter."""
+        if not self._keeps:
+            return None
         try:
             kept = json.loads(self._place(step, chapter).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -80,7 +91,7 @@ class KeptVerdicts:
 
     def keep(self, step: Step, chapter: Region, verdict: Verdict) -> None:
         """Keeps the verdict, if it is final."""
-        if not verdict.final:
+        if not verdict.final or not self._keeps:
             return
         # One that names lines of the file holds as long as they stand where they are.
         here = self._where(step)

@@ -58,6 +58,7 @@ class Warden:
             arguments += ["--most-tasks", str(most_tasks)]
         if sandbox:
             arguments = sandbox.showing(binary).around(arguments, list(command), environment)
+            environment = {}  # it is the server's, not bubblewrap's
         else:
             arguments += ["--", *command]
         try:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from rich.console import Console
 
 from echolab import classroom, course, gradebook
 from echolab.classroom import Order, WrongUsage, grade_class
-from echolab.submission import Graded, Settings, Submission
+from echolab.gradebook import Row
+from echolab.report import gradebook as gradebook_files
+from echolab.submission import Graded, Settings, Submission, grade_submission
 from echolab.verdict import GraderTrouble
 
 LESSON = course.lessons()[0]
@@ -164,6 +167,33 @@ def test_a_full_disk_is_said_and_what_was_written_stays(graded: list[str], tmp_p
         subprocess.run(["umount", tmp_path], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_is_too_full_to_build_on_is_the_graders_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", tmp_path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        graded = grade_submission(Submission("student", {1: {"server.cpp": RIGHT}}), Settings((1,)))
+        assert graded.reports == {} and f"{tmp_path} has too little room left" in str(graded.trouble)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_points_are_sorted_as_numbers(tmp_path: Path, browser: Any) -> None:
+    rows = [
+        Row(str(score), [], b"", None, {1: result(score).reports[1]}, {1: []}) for score in (99.5, 100.0, 9.0, 99.25)
+    ]
+    page = tmp_path / "gradebook.html"
+    page.write_text(gradebook_files.as_page(rows, (1,), {}), encoding="utf-8")
+    browser.get(page.as_uri())
+    browser.execute_script("document.querySelectorAll('table.sortable th button')[2].click()")
+    sorted_by_score = "return [...document.querySelectorAll('table.sortable tbody th')].map(e => e.textContent)"
+    assert browser.execute_script(sorted_by_score) == ["9.0", "99.25", "99.5", "100.0"]
+
+
 # -- the whole of it, for real
 
 
@@ -217,6 +247,10 @@ def test_what_is_wrong_is_said(real_class: Path) -> None:
     notes = {student["student"]: student["notes"].get("1", [""]) for student in students}
     assert notes["=cmd|' calc'!A0"] == ["lessons/1-single-process/server.cpp was not handed in"]
     assert "does not compile" in notes["<script>alert(1)"][-1]
+    with (real_class / "gradebook.csv").open(newline="") as file:
+        remarks = {row["student"]: row["remarks"] for row in csv.DictReader(file)}
+    assert remarks["<script>alert(1)"].endswith("lesson 1 does not compile")
+    assert remarks["'=cmd|' calc'!A0"] == "there is no C++ source in it; lesson 1 was not handed in"
 
 
 def test_the_page_sorts_links_and_runs_nothing_of_the_students(real_class: Path, browser: Any) -> None:
@@ -229,6 +263,9 @@ def test_the_page_sorts_links_and_runs_nothing_of_the_students(real_class: Path,
     browser.execute_script(click)
     assert browser.execute_script(names)[0] == "right"
     assert browser.execute_script("return document.images.length") == 0
+    rows = "return document.querySelectorAll('section[aria-labelledby={}] tbody tr').length"
+    assert browser.execute_script(rows.format("steps")) == len(LESSON.steps)
+    assert browser.execute_script(rows.format("failures")) > 0
     links = browser.execute_script("return [...document.querySelectorAll('tbody a')].map(a => a.href)")
     assert len(links) == 4
     for link in links:

@@ -128,12 +128,16 @@ def test_an_archive_of_the_class_may_have_a_folder_around_it(tmp_path: Path) -> 
 def test_an_empty_submission_is_one_too(tmp_path: Path) -> None:
     (tmp_path / "alice").mkdir()
     lay_out(tmp_path, {"bob.zip": zipped({}), "carol/README.txt": b"later"})
-    assert students(collect(tmp_path)) == {"alice": [], "bob": [], "carol": []}
+    found = collect(tmp_path)
+    assert students(found) == {"alice": [], "bob": [], "carol": []}
+    assert {submission.notes for submission in found} == {("there is no C++ source in it",)}
 
 
 def test_where_nothing_is_there_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(CollectError, match="no submission"):
         collect(tmp_path)
+    with pytest.raises(CollectError, match="does not exist"):
+        collect(tmp_path / "nowhere")
 
 
 def test_who_hands_in_twice_is_graded_twice_and_told(tmp_path: Path) -> None:

@@ -28,10 +28,11 @@ def write(rows: list[Row], lessons: tuple[int, ...], out: Path) -> None:
     """Writes all of them to the folder `out`, and each student's report. Raises OSError."""
     folder = out / "students"
     folder.mkdir(exist_ok=True)
-    links = {row.student: f"{folder.name}/{_file_name(row.student)}" for row in rows if row.page}
+    links = {}
     for row in rows:
-        if row.page:
-            output.write_whole(out / links[row.student], row.page)
+        if page := row.page:
+            links[row.student] = f"{folder.name}/{_file_name(row.student)}"
+            output.write_whole(out / links[row.student], page)
     output.write_whole(out / "gradebook.csv", as_csv(rows, lessons))
     output.write_whole(out / "gradebook.json", as_json(rows, lessons))
     output.write_whole(out / PAGE, as_page(rows, lessons, links))
@@ -52,12 +53,23 @@ def as_csv(rows: list[Row], lessons: tuple[int, ...]) -> str:
     for row in rows:
         scores = {s["id"]: s["score"] for report in row.reports.values() for s in report["steps"]}
         totals = [row.reports[n]["score"] if n in row.reports else "" for n in lessons]
-        remarks = "; ".join([*([f"not graded: {row.trouble}"] if row.trouble else []), *row.said])
         table.writerow(
             [_cell(row.student), *(scores.get(id, "") for id in steps), *totals,
-             "" if row.trouble else row.score, _cell(remarks)]
+             "" if row.trouble else row.score, _cell("; ".join(_remarks(row)))]
         )  # fmt: skip
     return text.getvalue()
+
+
+def _remarks(row: Row) -> list[str]:
+    """What there is to say of a student, in a line each: the reports say more."""
+    found = [f"not graded: {row.trouble}"] if row.trouble else []
+    found += row.said
+    for lesson, notes in row.notes.items():
+        for note in notes:
+            line = note.splitlines()[0].removesuffix(":")
+            server = row.reports[lesson]["server"]
+            found.append(line.replace(server, f"lesson {lesson}") if server in line else f"lesson {lesson}: {line}")
+    return found
 
 
 def _order(step: str) -> tuple[int, ...]:
@@ -94,7 +106,7 @@ def as_json(rows: list[Row], lessons: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Bar:
-    """How the class did in one step: the mean, and how many have all and none of its points."""
+    """How the class did in one step: the mean, and how many have all, some and none of its points."""
 
     id: str
     title: str
@@ -102,6 +114,11 @@ class _Bar:
     mean: float
     full: int
     none: int
+    students: int
+
+    @property
+    def some(self) -> int:
+        return self.students - self.full - self.none
 
 
 @dataclass(frozen=True)
@@ -124,6 +141,7 @@ def as_page(rows: list[Row], lessons: tuple[int, ...], links: dict[str, str]) ->
         rows=rows,
         lessons=lessons,
         links=links,
+        remarks={row.student: _remarks(row) for row in rows},
         most=most,
         mean=fmean(row.score for row in graded) if graded else None,
         median=median(row.score for row in graded) if graded else None,
@@ -155,6 +173,7 @@ def _bars(rows: list[Row]) -> list[_Bar]:
             fmean(step["score"] for step in steps),
             sum(step["score"] >= step["points"] for step in steps),
             sum(step["score"] == 0 for step in steps),
+            len(steps),
         )
         for id, steps in sorted(by_id.items(), key=lambda item: _order(item[0]))
     ]

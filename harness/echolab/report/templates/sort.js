@@ -6,7 +6,9 @@ document.querySelectorAll("table.sortable th button").forEach((button) => {
     const column = [...heading.parentNode.children].indexOf(heading);
     const ascending = heading.getAttribute("aria-sort") !== "ascending";
     const value = (row) => row.children[column].dataset.value;
-    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+    const inWords = new Intl.Collator(undefined, { numeric: true }).compare;
+    const isNumber = (text) => text !== "" && !Number.isNaN(Number(text));
+    const compare = (a, b) => (isNumber(a) && isNumber(b) ? a - b : inWords(a, b));
     const rows = [...table.tBodies[0].rows];
     rows.sort((a, b) => (ascending ? 1 : -1) * compare(value(a), value(b)));
     table.tBodies[0].append(...rows);
