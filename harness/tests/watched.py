@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import conftest  # noqa: F401 (finds the package)
+import pytest
 
 from echolab import build
 from echolab.course import Step
@@ -19,6 +20,7 @@ from echolab.grading import NEED_SANITIZER, Grading, Target, run_checks
 from echolab.known import Known, catalogue
 from echolab.report import Report, Status
 from echolab.server import Server
+from echolab.verdict import GraderTrouble
 from echolab.witness import Witness, obstacle
 
 
@@ -46,10 +48,12 @@ class Watching:
 
 
 def grade_watched(target: Target, only: Step | None = None) -> tuple[Report, int]:
-    """The report, and how many events the witnesses have seen."""
+    """The report, and how many events the witnesses have seen. Raises GraderTrouble."""
     watching = Watching()
     plugin = Grading(target, target.prepare(), only, explanation=watching)  # type: ignore[arg-type]
-    run_checks(plugin, [], watching)
+    code = run_checks(plugin, [], watching)
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise GraderTrouble(f"pytest could not run the checks of lesson {target.lesson.number} ({code!r})")
     return plugin.report(0.0), watching.seen
 
 
