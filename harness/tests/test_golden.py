@@ -56,6 +56,7 @@ _VARIES = (
     (r"\bport \d+", "port …"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:…"),
     (r"\b(process|pid) \d+", r"\1 …"),
+    (r"\b(read|write|send|recv)\(\d+\)", r"\1(…)"),
     (r"\b\d+ of (\d+)(?! points)", r"… of \1"),
     (r"\b\d{1,3}(,\d{3})+\b", "…"),
     (r"\b\d+ bytes (are missing|came)", r"… bytes \1"),
