@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from echolab import gradebook, kit, sandbox, submission
 from echolab.course import lessons
 from echolab.gradebook import Gradebook, Row, digest
+from echolab.report import Status
 from echolab.submission import Graded, Settings, Submission, grade_submission
 from echolab.verdict import GraderTrouble
 
@@ -110,11 +111,16 @@ def _grade(
 
 def _result(future: Future[Graded]) -> Graded:
     try:
-        return future.result()
+        graded = future.result()
     except GraderTrouble as error:
         return Graded(trouble=str(error))
     except Exception as error:  # whatever befell a worker: this submission alone is not graded
         return Graded(trouble=f"{type(error).__name__}: {error}")
+    steps = [step for report in graded.reports.values() for step in report["steps"]]
+    errors = [check for step in steps for check in step["checks"] if check["status"] == Status.ERROR]
+    if errors and not graded.trouble:
+        graded.trouble = f"checks that could not be done: {len(errors)}; {errors[0]['id']}: {errors[0]['observed']}"
+    return graded
 
 
 @contextmanager

@@ -98,6 +98,17 @@ def test_the_graders_trouble_is_kept_apart_and_tried_again(
     assert (row.trouble, row.score) == (None, 100)
 
 
+def test_a_check_that_could_not_be_done_is_not_held_against_the_student(
+    graded: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = result(50)
+    check = {"id": "1.1.it_listens", "status": "error", "observed": "no free port"}
+    half.reports[1]["steps"] = [{"checks": [check]}]
+    monkeypatch.setattr(classroom, "grade_submission", lambda *_: half)
+    [row] = grade_class(CLASS[:1], tmp_path, SETTINGS, Order(), 1, None, Console(quiet=True))
+    assert row.trouble == "checks that could not be done: 1; 1.1.it_listens: no free port"
+
+
 _KILLED = """
 import os, sys, threading, time
 sys.path[:0] = [{tests!r}, {harness!r}]
