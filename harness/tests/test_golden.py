@@ -56,11 +56,13 @@ _VARIES = (
     (r"\bport \d+", "port …"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:…"),
     (r"\b(process|pid) \d+", r"\1 …"),
+    (r"processes \[[\d, ]+\]", "processes […]"),
     (r"\b(read|write|send|recv)\(\d+\)", r"\1(…)"),
     (r"\b\d+ of (\d+)(?! points)", r"… of \1"),
     (r"\b\d{1,3}(,\d{3})+\b", "…"),
     (r"\b\d+ bytes (are missing|came)", r"… bytes \1"),
     (r"\bbyte \d+", "byte …"),
+    (r"\b\d+ (mapped stacks|are mapped)", r"… \1"),
     (r"\b[\d…]+ (zombies?|of them|others?|other (?:processes|threads))\b", r"… \1"),
 )
 _FIELD = r" +(?:expected|observed|cause|where|read|hint) "
