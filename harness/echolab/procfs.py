@@ -72,6 +72,8 @@ class Task:
 
     @property
     def sleep(self) -> Sleep:
+        if self.state == "T":
+            return Sleep.ENDLESS
         if self.state != "S":
             return Sleep.NONE
         if self.call in _ENDLESS:
@@ -124,6 +126,15 @@ def _read(path: str) -> str:
         return file.read()
 
 
+def _line(path: str) -> str:
+    """The same of a file that is one short line: in half the time, and it is read very often."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 4096).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
+
+
 def children(pid: int) -> list[int]:
     """The living and dead children that `pid` has not waited for."""
     found: list[int] = []
@@ -139,11 +150,11 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
     directory = f"/proc/{pid}/task/{tid}"
     try:
         # Twice the run count, around the rest: a thread that ran meanwhile is not asleep.
-        before = _read(f"{directory}/schedstat").split()
-        stat = _read(f"{directory}/stat").rpartition(")")[2].split()
+        before = _line(f"{directory}/schedstat").split()
+        stat = _line(f"{directory}/stat").rpartition(")")[2].split()
         call = _call(directory)
-        asked = call[0] in _ASKED_ABOUT and "seccomp" in _read(f"{directory}/wchan")
-        after = _read(f"{directory}/schedstat").split()
+        asked = call[0] in _ASKED_ABOUT and "seccomp" in _line(f"{directory}/wchan")
+        after = _line(f"{directory}/schedstat").split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # Who has run meanwhile was not asleep; nor is who waits for our own warden's answer (disturb.hpp).
@@ -154,7 +165,7 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
 
 def _call(directory: str) -> tuple[str | None, tuple[int, ...]]:
     try:
-        fields = _read(f"{directory}/syscall").split()
+        fields = _line(f"{directory}/syscall").split()
     except PermissionError:  # a set-user-ID program
         return None, ()
     if not fields or fields[0] in ("running", "-1"):

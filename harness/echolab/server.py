@@ -33,6 +33,7 @@ _ASLEEP_IN_FLIGHT = 1.0  # the same, with bytes under way: longer than TCP delay
 _TIMED_WAKES = 4  # who sleeps for a time has been awake so often, and done nothing
 _TIMED_SECONDS = 0.5
 _TIMED_SECONDS_AGAIN = 0.1  # the same, of who is known to poll, with no byte under way
+_STOPPED = 2.0  # the same, with somebody stopped (SIGSTOP): whoever has stopped us all may go on with us
 _SPIN_NS = 1_000_000_000  # processor time used without what was waited for
 _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_QUIET_NS_AGAIN = 100_000_000  # the same, of who is known to spin
@@ -653,7 +654,8 @@ class _Patience:
             return None
         if Sleep.TIMED in sleeps and not self._quiet:
             return None
-        if self._samples < 3 or now - self._since < self._asleep:
+        asleep = _STOPPED if any(task.state == "T" for task in tasks) else self._asleep
+        if self._samples < 3 or now - self._since < asleep:
             return None
         in_flight = any(client.in_flight() for client in server.clients)
         if in_flight and not self._quiet and now - self._since < _ASLEEP_IN_FLIGHT:

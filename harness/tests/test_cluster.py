@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from echolab.course import lessons
 from echolab.submission import Graded, Settings, Submission
 from echolab.verdict import GraderTrouble
 
-pytest.importorskip("distributed", reason="python3-distributed is not installed")
+pytestmark = pytest.mark.skipif(not find_spec("distributed"), reason="python3-distributed is not installed")
 
 SETTINGS = Settings((1,), sandboxed=False)
 CLASS = [Submission(f"student-{n}", {}) for n in range(12)]
