@@ -40,6 +40,7 @@ _SPIN_QUIET_NS_AGAIN = 100_000_000  # the same, of who is known to spin
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
+_STOPPED = 1.0  # seconds between two looks of ours, a few ms apart: we have stood still
 _MOST_ACTS = 20_000  # of our clients are remembered
 _MANY_TASKS = 100  # more than before, in one wait: then that is what the processor time went into
 _MOST_TASKS = 1000  # processes and threads: a server that has more has lost control of its forks
@@ -616,7 +617,8 @@ class _Patience:
             self._spin_ns = _SPIN_QUIET_NS_AGAIN
         if while_starting:
             self._spin_ns = _SPIN_STARTING_NS
-        self._start = time.monotonic()
+        self._start = self._looked = time.monotonic()
+        self._missed = 0.0  # seconds in which we did not run either: the machine was suspended, or we were stopped
         self._asleep = 1.0 if while_starting else _ASLEEP
         self._first: dict[int, Task] | None = None
         self._last: tuple[Task, ...] = ()
@@ -626,7 +628,7 @@ class _Patience:
 
     def ended(self) -> str | None:
         """Why there is nothing to wait for any more, or None."""
-        server, now = self._server, time.monotonic()
+        server, now = self._server, self._now()
         if halted := server.halted:
             return self._too_many(halted)
         tasks = tuple(server.tasks())
@@ -665,6 +667,13 @@ class _Patience:
     def _too_many(self, tasks: int) -> str:
         self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
         return f"the server has started {tasks:,} processes and threads"
+
+    def _now(self) -> float:
+        """time.monotonic(), as if no time had passed while nobody ran."""
+        before, self._looked = self._looked, time.monotonic()
+        if self._looked - before > _STOPPED:
+            self._missed += self._looked - before
+        return self._looked - self._missed
 
     def _cpu_since_start(self, tasks: tuple[Task, ...]) -> int:
         first = self._first or {}
