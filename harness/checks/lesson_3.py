@@ -237,7 +237,7 @@ def a_reset_costs_no_slot(new_server: NewServer) -> None:
         expect(lost.is_served(), "a client is served", "the slot of a client that was reset is lost")
         lost.reset()
         server.until(lost.is_let_go, quiet=True)
-    behaviour.expect_it_stays(server, "after resets", "a read that fails ends the whole server")
+        behaviour.expect_it_stays(server, "after a reset", "a read that fails ends the whole server")
     behaviour.expect_new_client(server, "after resets", "the slot of a client that was reset is lost")
 
 
