@@ -82,14 +82,16 @@ def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dic
     return errors
 
 
-def configure(needed: str = "") -> None:
-    """Sets up the build folder, unless that is done and it has the target `needed`. Raises GraderTrouble.
+def configure(*needed: str, file: str = "build.ninja") -> None:
+    """Sets up the build folder, unless that is done and all that is `needed` stands in its `file`.
+    Raises GraderTrouble.
 
     What was installed since then (Catch2, say) is found by setting it up once more.
     """
     options = []
     try:
-        if needed in (DIRECTORY / "build.ninja").read_text(encoding="utf-8"):
+        text = (DIRECTORY / file).read_text(encoding="utf-8")
+        if all(name in text for name in needed):
             return
         options = ["--reconfigure"]
     except FileNotFoundError:
@@ -241,7 +243,11 @@ def unit(lesson: Lesson, step: Step | None) -> int:
 
 def test(names: list[str]) -> int:
     """Builds and runs the project's tests with Meson; its exit code. Raises GraderTrouble."""
-    configure("server_test")
+    tests = "meson-info/intro-tests.json"
+    for name in ('"solution 1"', '"test_report"'):  # one in C++, with Catch2, and one in Python
+        configure(name, file=tests)
+        if name not in (DIRECTORY / tests).read_text(encoding="utf-8"):
+            raise GraderTrouble(f"Meson has left out tests such as {name}: see its log in {DIRECTORY.name}/meson-logs")
     log = DIRECTORY / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     command = [_tool("meson"), "test", "-C", str(DIRECTORY), "--print-errorlogs", *names]

@@ -1,6 +1,6 @@
 // A wrong server: close() wakes one worker; the others sleep on.
 // fails: 4.5.sigterm_ends_it_at_idle_with_status_0
-// cause: SIGTERM is ignored
+// cause: wake all that wait
 
 // #region step-1
 bool ClientQueue::push(unique_fd client) {
