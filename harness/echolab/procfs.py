@@ -213,7 +213,17 @@ def descriptors(pid: int) -> dict[int, str]:
                 continue
     except FileNotFoundError:
         pass
+    except PermissionError:  # what is left of who ends belongs to root, and holds nothing (man 5 proc)
+        if _has_memory(pid):
+            raise
     return found
+
+
+def _has_memory(pid: int) -> bool:
+    try:
+        return _line(f"/proc/{pid}/statm").split()[0] != "0"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 # Where a relative struct timespec stands that says how long a thread sleeps.

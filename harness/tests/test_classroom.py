@@ -187,7 +187,8 @@ def test_a_disk_that_is_too_full_to_build_on_is_the_graders_trouble(
         pytest.skip("mount is not allowed here")
     try:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        graded = grade_submission(Submission("student", {1: {"server.cpp": RIGHT}}), Settings((1,)))
+        settings = Settings((1,), sandboxed=not sandbox.forbidden())
+        graded = grade_submission(Submission("student", {1: {"server.cpp": RIGHT}}), settings)
         assert graded.reports == {} and f"{tmp_path} has too little room left" in str(graded.trouble)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
