@@ -54,6 +54,7 @@ _VARIES = (
     (r"[\d.]+ s of processor time", "… s of processor time"),
     (r"after \d+ s\b", "after … s"),
     (r"\bport \d+", "port …"),
+    (r"(cpp):\d+$", r"\1:…"),  # what is put into its caller differs by compiler; lines.py counts
     (r"127\.0\.0\.1:\d+", "127.0.0.1:…"),
     (r"\b(process|pid) \d+", r"\1 …"),
     (r"processes \[[\d, ]+\]", "processes […]"),
