@@ -333,6 +333,23 @@ def expect_accepted(server: Server, client: Client) -> None:
     )
 
 
+def fill_up(server: Server, clients: list[Client]) -> None:
+    """The server sleeps in write for each of `clients`, which read no more, and has no room left at all.
+
+    The kernel wakes a writer when a third of its buffer is free, but who is woken by anything else, be it
+    a shutdown, goes on with less, and may come to the end of what there is to write. SIGCONT wakes as well.
+    An acknowledgement lets the buffer grow; those of what a client reads here are the last.
+    """
+    for client in clients:
+        client.send_until_stuck(EIGHT_MIB)
+        client.read_once()
+    sent = True
+    while sent:
+        with server.paused():
+            pass
+        sent = any([client.send_until_stuck(EIGHT_MIB) for client in clients])
+
+
 def expect_sleep(server: Server, when: str) -> None:
     """The server sleeps, or has ended in order; it must not run on."""
     expect(
@@ -421,9 +438,9 @@ def started(new_server: NewServer, **options: int) -> Server:
     return server
 
 
-def connect_to(server: Server) -> Client:
-    """One more client of `server`, connected by the kernel at least."""
-    client = Client(server)
+def connect_to(server: Server, *, buffers: int | None = None) -> Client:
+    """One more client of `server`, connected by the kernel at least; `buffers` as in Client."""
+    client = Client(server, buffers=buffers)
     expect(client.connects(), "a client can connect", "nobody listens any more")
     return client
 
@@ -454,11 +471,10 @@ def sigterm_lets_clients_go_in_order(server: Server, connect: Connect) -> None:
 def sigterm_ends_it_although_clients_do_not_read(new_server: NewServer) -> None:
     """SIGTERM comes while the server is blocked in write by two clients that do not read, and one waits."""
     server = started(new_server, slots=2, threads=2)
-    for _ in range(2):
-        stuck = Client(server, buffers=64 * 1024)
-        expect(stuck.connects(), "a client can connect", "nobody listens any more")
-        stuck.send_until_stuck(EIGHT_MIB)
-        expect_accepted(server, stuck)
+    stuck = [connect_to(server, buffers=64 * 1024) for _ in range(2)]
+    fill_up(server, stuck)
+    for client in stuck:
+        expect_accepted(server, client)
     connect_to(server)
     expect_it_stays(server, "while its clients do not read", "it is lost when its clients do not read")
     expect_clean_end(server, "nobody wakes the thread that waits for who serves those clients")

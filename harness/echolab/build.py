@@ -82,16 +82,14 @@ def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dic
     return errors
 
 
-def configure(*needed: str, file: str = "build.ninja") -> None:
-    """Sets up the build folder, unless that is done and all that is `needed` stands in its `file`.
-    Raises GraderTrouble.
+def configure(needed: str = "", file: str = "build.ninja") -> None:
+    """Sets up the build folder, unless that is done and `needed` stands in its `file`. Raises GraderTrouble.
 
     What was installed since then (Catch2, say) is found by setting it up once more.
     """
     options = []
     try:
-        text = (DIRECTORY / file).read_text(encoding="utf-8")
-        if all(name in text for name in needed):
+        if needed in (DIRECTORY / file).read_text(encoding="utf-8"):
             return
         options = ["--reconfigure"]
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
 import click
 import typer
@@ -450,6 +450,10 @@ def platform(arguments: list[str] = typer.Argument(None)) -> None:
     raise typer.Exit(platforms.main(arguments or []))
 
 
+def _part(help: str) -> Any:
+    return typer.Argument(..., metavar="LESSON[.STEP]", help=help, autocompletion=_lessons)
+
+
 _STEP = typer.Argument(
     None,
     metavar="[STEP]",
@@ -487,12 +491,7 @@ def hint(
 
 @app.command()
 def unit(
-    what: str = typer.Argument(
-        ...,
-        metavar="LESSON[.STEP]",
-        help="2, or 2.3 for one step.",
-        autocompletion=_lessons,
-    ),
+    what: str = _part("2, or 2.3 for one step."),
 ) -> None:
     """Run the unit tests of a lesson or step.
 
@@ -547,12 +546,7 @@ def _agreed(question: str) -> bool:
 
 @app.command()
 def reset(
-    what: str = typer.Argument(
-        ...,
-        metavar="LESSON[.STEP]",
-        help="2.3 for one chapter, 2 for the whole file.",
-        autocompletion=_lessons,
-    ),
+    what: str = _part("2.3 for one chapter, 2 for the whole file."),
 ) -> None:
     """Put a chapter, or a file, back as it was.
 

@@ -147,10 +147,24 @@ class Client:
 
     def in_flight(self) -> bool:
         """Whether bytes, or an end of file, are under way in either direction."""
+        return any(end and (end.unsent or end.state.endswith("SYN_RECV")) for end in self._ends())
+
+    def is_held_up(self) -> bool:
+        """Whether all that is under way has to wait for somebody who leaves bytes unread.
+
+        Nobody is asleep in read then: what sleeps there has no unread bytes.
+        """
+        ends = self._ends()
+        return self.in_flight() and all(
+            not sender or not sender.unsent or (receiver and receiver.unread)
+            for sender, receiver in (ends, ends[::-1])
+        )
+
+    def _ends(self) -> tuple[sockets.Socket | None, sockets.Socket | None]:
+        """The server's and ours."""
         if self._socket.fileno() < 0:
-            return False
-        ends = (self._server_end(), sockets.connection(self._address, self._peer))
-        return any(end and (end.unsent or end.state.endswith("SYN_RECV")) for end in ends)
+            return None, None
+        return self._server_end(), sockets.connection(self._address, self._peer)
 
     def send(self, data: bytes) -> Outcome:
         """Sends all of `data`, reading nothing."""
@@ -167,6 +181,10 @@ class Client:
         """
         _, unsent, _ = self._exchange(data, 0, until_quiet=True)
         return len(data) - unsent
+
+    def read_once(self) -> bytes:
+        """What has come so far, or its beginning; does not wait."""
+        return self._receive(_PART) or b""
 
     def send_until_write_blocks(self, data: bytes, part: int = 32 * 1024) -> int:
         """Sends part after part, reading nothing, until the server sleeps and leaves one unread.

@@ -203,7 +203,10 @@ def descendants(pid: int) -> Iterator[Process]:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """What each open descriptor of `pid` is, as readlink(/proc/PID/fd/N) has it."""
+    """What each open descriptor of `pid` is, as readlink(/proc/PID/fd/N) has it.
+
+    Raises PermissionError for a living process that is another user's, or hides (PR_SET_DUMPABLE).
+    """
     found = {}
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
@@ -211,7 +214,7 @@ def descriptors(pid: int) -> dict[int, str]:
                 found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
             except FileNotFoundError:
                 continue
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         pass
     except PermissionError:  # what is left of who ends belongs to root, and holds nothing (man 5 proc)
         if _has_memory(pid):

@@ -25,6 +25,20 @@ class Scenario:
         return [line.strip() for line in self.script.strip().splitlines()]
 
 
+_A_THIRD_WAITS = """
+    1 connects
+    1 says one
+    2 connects
+    2 says two
+    3 connects
+    3 sends three
+    server sleeps
+    1 leaves
+    3 hears three
+    3 leaves
+    2 leaves
+    server sleeps
+    """
 SCENARIOS = (
     Scenario(
         "accept-blocks",
@@ -178,40 +192,14 @@ SCENARIOS = (
         "slots",
         (3,),
         "two slots, three clients: the third is served when a thread gives its slot back",
-        """
-        1 connects
-        1 says one
-        2 connects
-        2 says two
-        3 connects
-        3 sends three
-        server sleeps
-        1 leaves
-        3 hears three
-        3 leaves
-        2 leaves
-        server sleeps
-        """,
+        _A_THIRD_WAITS,
         {"slots": 2},
     ),
     Scenario(
         "pool",
         (4,),
         "two workers, three clients: the third waits in the queue until a worker is free",
-        """
-        1 connects
-        1 says one
-        2 connects
-        2 says two
-        3 connects
-        3 sends three
-        server sleeps
-        1 leaves
-        3 hears three
-        3 leaves
-        2 leaves
-        server sleeps
-        """,
+        _A_THIRD_WAITS,
         {"threads": 2},
     ),
     Scenario(

@@ -38,10 +38,9 @@ _SPIN_NS = 1_000_000_000  # processor time used without what was waited for
 _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_QUIET_NS_AGAIN = 100_000_000  # the same, of who is known to spin
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
-_MOST_LOOKS = 100  # at who is awake again each time
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
-_STOPPED = 1.0  # seconds between two looks of ours, a few ms apart: we have stood still
+_STOOD_STILL = 1.0  # seconds between two looks of ours, a few ms apart: we have not run either
 _MOST_ACTS = 20_000  # of our clients are remembered
 _MANY_TASKS = 100  # more than before, in one wait: then that is what the processor time went into
 _MOST_TASKS = 1000  # processes and threads: a server that has more has lost control of its forks
@@ -292,7 +291,8 @@ class Server:
 
     def _wait_for_fixed_port(self, port: int) -> None:
         refuse_taken_port(self.host, port)
-        end = time.monotonic() + 75  # TIME_WAIT lasts 60 s
+        end = time.monotonic() + 75  # TIME_WAIT lasts 60 s (TCP_TIMEWAIT_LEN), and ends without an event
+        back_off = 0.01
         while time.monotonic() < end:
             with socket.socket() as probe:
                 try:
@@ -301,7 +301,8 @@ class Server:
                 except PermissionError as error:
                     raise GraderTrouble(f"port {port} needs more rights than we have") from error
                 except OSError:
-                    time.sleep(0.05)
+                    time.sleep(back_off)
+                    back_off = min(2 * back_off, 1.0)
         raise GraderTrouble(f"port {port} does not become free")
 
     def next_client_number(self) -> int:
@@ -529,34 +530,39 @@ class Server:
 
     def settle(self) -> bool:
         """Waits until the server sleeps, whatever in, and no byte is under way; False if it runs on."""
-        asleep = self._asleep_twice()
+        limits = self._asleep_twice()
         return bool(
-            self.until(lambda: asleep() and not any(c.in_flight() for c in self.clients), quiet=True)
+            self.until(
+                lambda: limits() is not None and not any(c.in_flight() for c in self.clients), quiet=True
+            )
         )
 
-    def _asleep_twice(self) -> Callable[[], bool]:
-        seen: list[Task] = []
+    def _asleep_twice(self) -> Callable[[], dict[Task, float | None] | None]:
+        """Says, when called, what has slept since the call before: all, each with how long it asked to
+        sleep (procfs.time_limit), or None if anybody was awake."""
+        seen: dict[Task, float | None] = {}
 
-        def asleep() -> bool:
+        def limits() -> dict[Task, float | None] | None:
             nonlocal seen
-            before, seen = seen, self.tasks()
-            return seen == before and all(task.state in "SZ" for task in seen)
+            tasks = self.tasks()
+            if tasks == list(seen) and all(task.state in "SZ" for task in tasks):
+                return seen  # nobody has run between: what was read then was true
+            seen = {task: procfs.time_limit(task) for task in tasks}
+            return None
 
-        return asleep
+        return limits
 
     def sleeps(self) -> Outcome:
         """The server sleeps, and is not woken by its own clock all the time; or it has ended."""
-        for _ in range(_MOST_LOOKS):
-            asleep = self._asleep_twice()
-            outcome = self.until(lambda: self.has_ended() or asleep(), quiet=True)
-            tasks = self.tasks()
-            for task in tasks:
-                limit = procfs.time_limit(task)
-                if limit is not None and limit < _POLLING:
-                    observed = f"the server {task} for {limit * 1000:g} ms at a time, again and again"
-                    return Outcome(False, observed)
-            if not outcome or all(task.state in "SZ" for task in tasks):
-                break  # else somebody has just woken: how long he sleeps was not seen
+        limits = self._asleep_twice()
+        outcome = self.until(lambda: limits() or self.has_ended(), quiet=True)
+        found = outcome.value
+        if not isinstance(found, dict):  # it has ended, or was never seen asleep
+            found = {task: procfs.time_limit(task) for task in self.tasks()}
+        for task, limit in found.items():
+            if limit is not None and limit < _POLLING:
+                observed = f"the server {task} for {limit * 1000:g} ms at a time, again and again"
+                return Outcome(False, observed)
         return outcome
 
     def describe(self) -> str:
@@ -617,11 +623,12 @@ class _Patience:
     def __init__(self, server: Server, quiet: bool, while_starting: bool) -> None:
         self.cause: str | None = None
         self._server, self._quiet = server, quiet
-        self._spin_ns = _SPIN_QUIET_NS if quiet or server.habits.spins else _SPIN_NS
-        if quiet and server.habits.spins:
-            self._spin_ns = _SPIN_QUIET_NS_AGAIN
         if while_starting:
             self._spin_ns = _SPIN_STARTING_NS
+        elif server.habits.spins:
+            self._spin_ns = _SPIN_QUIET_NS_AGAIN if quiet else _SPIN_QUIET_NS
+        else:
+            self._spin_ns = _SPIN_QUIET_NS if quiet else _SPIN_NS
         self._start = self._looked = time.monotonic()
         self._missed = 0.0  # seconds in which we did not run either: the machine was suspended, or we were stopped
         self._asleep = 1.0 if while_starting else _ASLEEP
@@ -647,7 +654,7 @@ class _Patience:
             if len(tasks) - len(self._first) > _MANY_TASKS:
                 return self._too_many(len(tasks))
             server.habits.spins = True
-            return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time since"
+            return f"{server.describe()}, and has used {used / 1e9:.1f} s of processor time meanwhile"
         self._timed |= {task.tid for task in tasks if task.sleep is Sleep.TIMED}
         if self._timed_in_vain(tasks, now):
             server.habits.polls = True
@@ -664,8 +671,9 @@ class _Patience:
         asleep = _STOPPED if any(task.state == "T" for task in tasks) else self._asleep
         if self._samples < 3 or now - self._since < asleep:
             return None
-        in_flight = any(client.in_flight() for client in server.clients)
-        if in_flight and not self._quiet and now - self._since < _ASLEEP_IN_FLIGHT:
+        if now - self._since < _ASLEEP_IN_FLIGHT and any(
+            client.in_flight() and not (self._quiet and client.is_held_up()) for client in server.clients
+        ):
             return None
         return server.describe()
 
@@ -676,7 +684,7 @@ class _Patience:
     def _now(self) -> float:
         """time.monotonic(), as if no time had passed while nobody ran."""
         before, self._looked = self._looked, time.monotonic()
-        if self._looked - before > _STOPPED:
+        if self._looked - before > _STOOD_STILL:
             self._missed += self._looked - before
         return self._looked - self._missed
 

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from echolab import procfs
+
 LISTEN = "LISTEN"
 _STATES = [
     "?", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT",
@@ -66,24 +68,8 @@ def listeners(pid: int | str = "self") -> list[Socket]:
 
 
 def owners(inode: int, pids: list[int]) -> list[int]:
-    """Those of `pids` that hold the socket `inode` open."""
-    return [pid for pid in pids if _holds(pid, f"socket:[{inode}]")]
-
-
-def _holds(pid: int, name: str) -> bool:
-    try:
-        with os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                try:
-                    if os.readlink(entry.path) == name:
-                        return True
-                except FileNotFoundError:
-                    continue
-    except (FileNotFoundError, ProcessLookupError):
-        pass
-    except PermissionError:
-        pass  # a zombie: it holds nothing, and what there is of it belongs to root (man 5 proc)
-    return False
+    """Those of `pids` that hold the socket `inode` open. Raises what procfs.descriptors() raises."""
+    return [pid for pid in pids if f"socket:[{inode}]" in procfs.descriptors(pid).values()]
 
 
 def _lookup(host: str, port: int, peer: str, peer_port: int) -> Socket | None:
