@@ -104,7 +104,7 @@ def eight_mib_reach_a_client_that_reads_late(connect: Connect) -> None:
     sent = client.send_until_stuck(EIGHT_MIB)
     expect(
         client.echoes(EIGHT_MIB, already_sent=sent),
-        "8,388,608 bytes, the same",
+        "all 8,388,608 bytes come back unchanged",
         "write took fewer bytes than it was given, and the rest was dropped",
     )
 
@@ -116,7 +116,7 @@ def after_a_half_close_everything_comes_back_then_the_end(connect: Connect) -> N
     client.finish()  # while the server has bytes to read, and some to write
     expect(
         client.gets(EIGHT_MIB[:sent]),
-        f"the {sent:,} bytes that were sent before the client said that it sends no more, the same",
+        f"the {sent:,} bytes sent before the half-close come back unchanged",
         "the client is let go at its end of file, before all that it has sent is echoed",
     )
     expect(
@@ -297,7 +297,7 @@ def each_client_gets_its_own_bytes(connect: Connect) -> None:
     )
     expect(
         late.echoes(EIGHT_MIB, already_sent=sent),
-        "8,388,608 bytes come back to the first client, the same",
+        "all 8,388,608 bytes come back to the first client unchanged",
         "clients share a buffer: static, global, or a member of what all of them use",
     )
 

@@ -120,7 +120,7 @@ def a_signal_in_the_middle_of_a_write_loses_nothing(server: Server, connect: Con
         server.interrupt(server.serving(client))
     expect(
         client.echoes(EIGHT_MIB, already_sent=sent),
-        "8,388,608 bytes, the same, although a signal came while the server was blocked in write",
+        "all 8,388,608 bytes come back unchanged, although a signal came while the server was blocked in write",
         "go on behind the bytes that write took, and again after EINTR",
     )
 

@@ -202,11 +202,12 @@ def descendants(pid: int) -> Iterator[Process]:
             waiting += children(below)
 
 
-def descriptors(pid: int) -> dict[int, str]:
-    """What each open descriptor of `pid` is, as readlink(/proc/PID/fd/N) has it.
+class Hidden(Exception):
+    """A process keeps us from looking at it: another user's, or one that is not dumpable (man 2 prctl)."""
 
-    Raises PermissionError for a living process that is another user's, or hides (PR_SET_DUMPABLE).
-    """
+
+def descriptors(pid: int) -> dict[int, str]:
+    """What each open descriptor of `pid` is, as readlink(/proc/PID/fd/N) has it. Raises Hidden."""
     found = {}
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
@@ -216,9 +217,9 @@ def descriptors(pid: int) -> dict[int, str]:
                 continue
     except (FileNotFoundError, ProcessLookupError):
         pass
-    except PermissionError:  # what is left of who ends belongs to root, and holds nothing (man 5 proc)
+    except PermissionError as error:  # what is left of who ends belongs to root, and holds nothing
         if _has_memory(pid):
-            raise
+            raise Hidden(f"/proc/{pid}/fd of a process of the server cannot be read") from error
     return found
 
 

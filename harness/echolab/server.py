@@ -594,11 +594,14 @@ class Server:
 def _listed(kind: str, tasks: tuple[Task, ...]) -> str:
     """What other threads or processes do, those that do the same taken together."""
     plural = kind + ("es" if kind.endswith("s") else "s")
-    counts = Counter(str(task) for task in tasks)
-    return "; ".join(
+    counts = Counter(str(task) for task in tasks if task.state != "Z")
+    parts = [
         f"another {kind} {what}" if count == 1 else f"{count} other {plural}: each {what}"
         for what, count in counts.most_common(4)
-    )
+    ]
+    if zombies := sum(task.state == "Z" for task in tasks):
+        parts.insert(0, "1 zombie" if zombies == 1 else f"{zombies} zombies")
+    return "; ".join(parts)
 
 
 def refuse_taken_port(host: str, port: int) -> None:
@@ -612,7 +615,7 @@ def _holder(inode: int) -> str:
         try:
             if sockets.owners(inode, [process.info["pid"]]):
                 return f"process {process.info['pid']} ({process.info['name']})"
-        except (PermissionError, psutil.Error):
+        except (procfs.Hidden, psutil.Error):
             continue
     return "another program"
 

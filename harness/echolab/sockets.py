@@ -68,8 +68,17 @@ def listeners(pid: int | str = "self") -> list[Socket]:
 
 
 def owners(inode: int, pids: list[int]) -> list[int]:
-    """Those of `pids` that hold the socket `inode` open. Raises what procfs.descriptors() raises."""
-    return [pid for pid in pids if f"socket:[{inode}]" in procfs.descriptors(pid).values()]
+    """Those of `pids` that hold the socket `inode` open. Raises procfs.Hidden where none does that can be seen."""
+    found, hidden = [], None
+    for pid in pids:
+        try:
+            if f"socket:[{inode}]" in procfs.descriptors(pid).values():
+                found.append(pid)
+        except procfs.Hidden as error:
+            hidden = error
+    if hidden and not found:
+        raise hidden
+    return found
 
 
 def _lookup(host: str, port: int, peer: str, peer_port: int) -> Socket | None:

@@ -14,8 +14,10 @@ import psutil
 import pytest
 from conftest import HARNESS, Lab, grade_command
 
-from echolab import course
-from echolab.report import Status
+from echolab import course, procfs
+from echolab.grading import Grading, Target
+from echolab.report import CheckResult, Status
+from echolab.server import Command
 
 ECHO = f"{sys.executable} {Path(__file__).with_name('echo_server.py')}"
 
@@ -106,6 +108,31 @@ def test_a_parent_that_is_killed_in_the_middle_is_a_failure_of_the_server(tmp_pa
     failed = {check.id: check.observed for check in report.having(Status.FAIL)}
     assert "killed by SIGKILL" in (failed["2.4.no_zombie_is_left_while_others_live"] or "")
     assert not running_with(mark)
+
+
+def test_a_server_that_keeps_us_from_looking_at_it_has_failed() -> None:
+    hides = "import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); print(flush=True); sys.stdin.read()"  # PR_SET_DUMPABLE
+    ordinary = 65_534 if os.geteuid() == 0 else None
+    with subprocess.Popen(
+        [sys.executable, "-c", hides], stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=ordinary
+    ) as hidden:
+        assert hidden.stdout and hidden.stdout.read(1)
+        if (looker := os.fork()) == 0:
+            try:
+                if ordinary:
+                    os.setuid(ordinary)
+                procfs.descriptors(hidden.pid)
+            except procfs.Hidden:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(looker, 0)[1]) == 7
+        hidden.communicate()
+
+    lesson = course.lessons()[0]
+    result = CheckResult("1.1.x", "X", "", "fds", 1)
+    Grading(Target(lesson), Command(())).judge(result, procfs.Hidden("hidden"), lesson.steps[0])
+    assert (result.status, result.observed) == (Status.FAIL, "hidden")
 
 
 def running_with(mark: str) -> list[psutil.Process]:
