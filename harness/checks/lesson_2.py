@@ -357,6 +357,7 @@ def end_together(server: Server, connect: Connect, number: int) -> None:
 
 def hold_the_next(server: Server, connect: Connect) -> None:
     """The next client is served, and stays: whoever reaps must not wait for the living meanwhile."""
+    server.settle()  # what the end of a child does has been done: of a signal and a client, accept takes the client
     served = connect().is_served()
     waits = any(task.call in ("wait4", "waitid") for task in server.tasks())
     expect(
