@@ -638,7 +638,8 @@ class _Patience:
         self._first: dict[int, Task] | None = None
         self._last: tuple[Task, ...] = ()
         self._timed: set[int] = set()  # who was seen to sleep for a time
-        self._since = self._start
+        self._same: dict[int, Task] = {}  # all there are, since nobody has come or gone
+        self._since = self._same_since = self._start
         self._samples = 0
 
     def ended(self) -> str | None:
@@ -697,14 +698,14 @@ class _Patience:
 
     def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
         """Whether those that sleep for a time have woken several times, and the others not at all."""
-        first = self._first or {}
+        if self._same.keys() != {task.tid for task in tasks}:  # who has come or gone has done something
+            self._same, self._same_since = {task.tid: task for task in tasks}, now
         in_flight = any(client.in_flight() for client in self._server.clients)
         again = self._server.habits.polls and not in_flight
-        seconds = _TIMED_SECONDS_AGAIN if again else _TIMED_SECONDS
-        if now - self._start < seconds or any(task.tid not in first for task in tasks):
+        if now - self._same_since < (_TIMED_SECONDS_AGAIN if again else _TIMED_SECONDS):
             return False
         for task in tasks:
-            ran = task.ran - first[task.tid].ran
+            ran = task.ran - self._same[task.tid].ran
             if task.tid in self._timed:
                 if ran < _TIMED_WAKES:
                     return False

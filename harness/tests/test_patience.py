@@ -2,6 +2,7 @@
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,17 +10,43 @@ from echolab.procfs import Sleep
 from echolab.server import _Patience
 
 
-def test_the_time_in_which_the_machine_stood_still_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = SimpleNamespace(tid=1, state="R", sleep=Sleep.NONE, cpu_ns=0, ran=0)
+def task(tid: int, state: str, sleep: Sleep, ran: int) -> Any:
+    return SimpleNamespace(tid=tid, state=state, sleep=sleep, cpu_ns=0, ran=ran)
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, *seen: tuple[float, list[Any]]) -> list[str | None]:
+    """What _Patience says at each of these moments, in seconds, of the threads that there are then."""
+    now = [0.0]
+    tasks: list[Any] = []
     server = SimpleNamespace(
         halted=0,
         exit_code=None,
         habits=SimpleNamespace(spins=False, polls=False),
         clients=[],
-        tasks=lambda: [task],
-        describe=lambda: "it runs",
+        tasks=lambda: tasks,
+        describe=lambda: "given up",
     )
-    clock = iter([0.0, 0.01, 0.02, 3600.0, 3600.01, 3600.02])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     patience = _Patience(server, False, False)  # type: ignore[arg-type]
-    assert [patience.ended() for _ in range(5)] == [None] * 5
+    said = []
+    for now[0], tasks in seen:
+        said.append(patience.ended())
+    return said
+
+
+def test_the_time_in_which_the_machine_stood_still_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = [task(1, "R", Sleep.NONE, 0)]
+    moments = [(at, running) for at in (0.01, 0.02, 3600.0, 3600.01, 3600.02)]
+    assert looks(monkeypatch, *moments) == [None] * 5
+
+
+def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = task(2, "S", Sleep.ENDLESS, 1)
+    by_the_clock = [task(1, "S", Sleep.TIMED, ran) for ran in (0, 5, 10)]
+    assert looks(
+        monkeypatch,
+        (0.0, [by_the_clock[0], writer]),
+        (0.6, [by_the_clock[1]]),
+        (1.0, [by_the_clock[1]]),
+        (1.2, [by_the_clock[2]]),
+    ) == [None, None, None, "given up"]
