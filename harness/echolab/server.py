@@ -275,6 +275,8 @@ class Server:
         span = range(10_000, 32_000)
         for step in range(len(span)):
             port = span[(os.getpid() * 7 + time.monotonic_ns() + step) % len(span)]
+            if port >> 8 == port & 0xFF:  # whoever forgets htons() would listen on the right one
+                continue
             name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 name.bind(f"\0echolab-port-{port}")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import psutil
 import pytest
 from conftest import HARNESS, Lab, grade_command
 
-from echolab import course, procfs
+from echolab import build, course, procfs
 from echolab.grading import Grading, Target
 from echolab.report import CheckResult, Status
-from echolab.server import Command
+from echolab.server import Command, Server
 
 ECHO = f"{sys.executable} {Path(__file__).with_name('echo_server.py')}"
 
@@ -145,6 +146,14 @@ def test_a_port_that_somebody_else_holds_is_never_graded(lab: Lab) -> None:
         done = lab("check", "1", "--server", f"{ECHO} {port}", "--port", port)
     assert done.returncode == 3
     assert f"port {port} is held by process {os.getpid()}" in done.stderr
+
+
+def test_no_port_is_the_same_with_its_bytes_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 0x5555 - 10_000)
+    server = Server(Command(("server", "{port}")), build.WARDEN)
+    assert server.choose_port() == 0x5556
+    server.close()
 
 
 def test_a_fixed_port_is_graded_again_and_again(lab: Lab) -> None:
