@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from echolab import build
+from echolab.verdict import GraderTrouble
+
 LAUNCHER = Path(__file__).parents[1] / "lab"
 ORDINARY = [
     "sh",
@@ -622,3 +625,17 @@ def test_what_is_too_old_is_named(system: System) -> None:
     assert ran.stderr.splitlines()[1:] == [
         "lab: too old: g++ 0 (12 is the oldest that will do), meson 0 (1.0 is the oldest that will do)"
     ]
+
+
+def test_tests_that_meson_has_left_out_are_looked_for_again_and_never_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meson-info").mkdir()
+    (tmp_path / "meson-info" / "intro-tests.json").write_text('[{"name": "solution 1"}]')
+    commands: list[list[str]] = []
+    monkeypatch.setattr(build, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(build, "_run", lambda command: (commands.append(command), (0, ""))[1])
+    with pytest.raises(GraderTrouble, match='left out tests such as "test_report"'):
+        build.test([])
+    (again,) = commands
+    assert "--reconfigure" in again
