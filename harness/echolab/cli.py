@@ -634,18 +634,21 @@ def prove(
         chosen = coverage.fewest(chosen)
     console = Console(highlight=False)
     start = time.monotonic()
+    graded: dict[str, Proof] = {}
     try:
         with ProgressBar(console=console, transient=True) as bar:
             task = bar.add_task("building", total=runs * len(chosen))
 
             def done(proof: Proof) -> None:
+                graded[proof.server.id] = proof
                 bar.update(task, advance=1, description=proof.server.id)
                 if not proof.is_right:
                     bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
 
             proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, short=short, done=done)
     except KeyboardInterrupt:
-        _leave(INTERRUPTED, "stopped")
+        proof_table.write(list(graded.values()), console)
+        _leave(INTERRUPTED, "stopped: the table is of what was graded before")
     except (GraderTrouble, build.CompileError) as error:
         _leave(TROUBLE, str(error))
     proof_table.write(proofs, console)

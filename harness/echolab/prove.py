@@ -81,7 +81,9 @@ def prove(
                     proof.accounts.append(run.told)
                 done(proof)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.kill()  # its server ends with it
+            pool.shutdown(cancel_futures=True)
             raise
     return list(proofs.values())
 
