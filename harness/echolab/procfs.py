@@ -154,7 +154,7 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
         stat = _line(f"{directory}/stat").rpartition(")")[2].split()
         call = _call(directory)
         asked = call[0] in _ASKED_ABOUT and "seccomp" in _line(f"{directory}/wchan")
-        after = _line(f"{directory}/schedstat").split()
+        after = _line(f"{directory}/schedstat").split() if stat[0] == "S" else before
     except (FileNotFoundError, ProcessLookupError):
         return None
     # Who has run meanwhile was not asleep; nor is who waits for our own warden's answer (disturb.hpp).
@@ -188,6 +188,12 @@ def process(pid: int) -> Process | None:
 
 def has_ended(pid: int) -> bool:
     """Whether every thread of `pid` has ended, though its parent may not have waited for it yet."""
+    try:  # asked very often, and mostly of the living: one look at the main thread is enough for these
+        stat = _line(f"/proc/{pid}/task/{pid}/stat")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    if stat.rpartition(")")[2].split(maxsplit=1)[0] not in "ZX":
+        return False
     found = process(pid)
     return found is None or found.zombie
 
