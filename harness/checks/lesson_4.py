@@ -156,6 +156,8 @@ def the_number_of_threads_stays_the_same(new_server: NewServer) -> None:
 def nobody_is_lost_when_many_come_at_once(new_server: NewServer) -> None:
     """500 clients come, 32 at a time, for 3 workers: all of them get their turn."""
     server = behaviour.started(new_server, threads=WORKERS)
+    server.settle()
+    first = server.threads_alive()
     expect(
         storm(server, FIVE_HUNDRED, at_once=32),
         "each of 500 clients gets its byte back",
@@ -163,6 +165,12 @@ def nobody_is_lost_when_many_come_at_once(new_server: NewServer) -> None:
     )
     server.settle()
     before = server.threads_alive()
+    if before > first + server.threads:
+        fail(
+            f"{first} threads after 500 clients, as before",
+            f"{before}: {server.describe()}",
+            "more workers than --threads says are started, and never end",
+        )
     for at_once in range(1, server.threads + 2):
         # About as many as there are workers: then two of them often look at the queue together.
         expect(
