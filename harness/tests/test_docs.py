@@ -302,9 +302,11 @@ def test_without_the_registry_it_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         site.install(str(npm), lambda said: None)
 
 
-def test_the_lock_file_names_no_registry_of_this_machine() -> None:
+def test_the_lock_file_is_whole_and_names_no_registry_of_this_machine() -> None:
     lock = json.loads((DOCS / "package-lock.json").read_text(encoding="utf-8"))
     for name, package in lock["packages"].items():
+        for needed in package.get("optionalDependencies", {}):  # of other systems: npm ci asks for these too
+            assert f"node_modules/{needed}" in lock["packages"], f"{name} wants {needed}"
         assert package.get("resolved", "https://registry.npmjs.org/").startswith(
             "https://registry.npmjs.org/"
         ), name
