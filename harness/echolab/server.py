@@ -678,7 +678,7 @@ class _Patience:
         if self._samples < 3 or now - self._since < asleep:
             return None
         if now - self._since < _ASLEEP_IN_FLIGHT and any(
-            client.in_flight() and not (self._quiet and client.is_held_up()) for client in server.clients
+            client.in_flight() and not client.is_held_up() for client in server.clients
         ):
             return None
         return server.describe()
