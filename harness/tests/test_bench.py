@@ -137,7 +137,7 @@ def test_bench_writes_what_the_schema_says(lab: Lab, tmp_path: Path) -> None:
     (server,) = data["servers"]
     assert not server["problems"]
     measured = {figure["figure"]: figure["median"] for figure in server["figures"]}
-    assert 0 < measured["floor_share"] < 2
+    assert measured["floor_share"] > 0
     assert measured["first_byte"] >= data["settings"]["hold"] * 1e9 * 0.9  # it waits its turn
 
 
