@@ -98,10 +98,11 @@ def stacks_do_not_pile_up(new_server: NewServer) -> None:
         )
         mapped.append(server.mapped_stacks())
     # The C library keeps a few stacks for the next threads; who releases none keeps them all.
-    if mapped[2] > mapped[1] + FIVE_HUNDRED // 5:
+    _, first, second = mapped
+    if second > first + FIVE_HUNDRED // 5:
         fail(
-            f"about {mapped[1]} mapped stacks after the second 500 clients, as after the first",
-            f"{mapped[2]} are mapped",
+            f"about {first} mapped stacks after the second 500 clients, as after the first",
+            f"{second} are mapped",
             "a thread that has ended keeps its stack until it is joined; nobody joins it, and it was "
             "not detached",
         )

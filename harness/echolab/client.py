@@ -149,14 +149,14 @@ class Client:
         """Whether bytes, or an end of file, are under way in either direction."""
         return any(end and (end.unsent or end.state.endswith("SYN_RECV")) for end in self._ends())
 
-    def is_held_up(self) -> bool:
-        """Whether all that is under way has to wait for somebody who leaves bytes unread.
+    def may_arrive(self) -> bool:
+        """Whether something is under way that need not wait until somebody reads what is there already.
 
-        Nobody is asleep in read then: what sleeps there has no unread bytes.
+        Who leaves bytes unread is not asleep in read, and more of them would not wake it.
         """
         ends = self._ends()
-        return self.in_flight() and all(
-            not sender or not sender.unsent or (receiver and receiver.unread)
+        return any(
+            sender and (sender.state.endswith("SYN_RECV") or (sender.unsent and not (receiver and receiver.unread)))
             for sender, receiver in (ends, ends[::-1])
         )
 

@@ -146,12 +146,17 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def _stat(directory: str) -> list[str]:
+    """The fields of `stat` behind the name, the state first (man 5 proc)."""
+    return _line(f"{directory}/stat").rpartition(")")[2].split()
+
+
 def _task(pid: int, tid: int) -> tuple[int, Task] | None:
     directory = f"/proc/{pid}/task/{tid}"
     try:
         # Twice the run count, around the rest: a thread that ran meanwhile is not asleep.
         before = _line(f"{directory}/schedstat").split()
-        stat = _line(f"{directory}/stat").rpartition(")")[2].split()
+        stat = _stat(directory)
         call = _call(directory)
         asked = call[0] in _ASKED_ABOUT and "seccomp" in _line(f"{directory}/wchan")
         after = _line(f"{directory}/schedstat").split() if stat[0] == "S" else before
@@ -189,11 +194,10 @@ def process(pid: int) -> Process | None:
 def has_ended(pid: int) -> bool:
     """Whether every thread of `pid` has ended, though its parent may not have waited for it yet."""
     try:  # asked very often, and mostly of the living: one look at the main thread is enough for these
-        stat = _line(f"/proc/{pid}/task/{pid}/stat")
+        if _stat(f"/proc/{pid}/task/{pid}")[0] not in "ZX":
+            return False
     except (FileNotFoundError, ProcessLookupError):
         return True
-    if stat.rpartition(")")[2].split(maxsplit=1)[0] not in "ZX":
-        return False
     found = process(pid)
     return found is None or found.zombie
 

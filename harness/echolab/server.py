@@ -677,9 +677,7 @@ class _Patience:
         asleep = _STOPPED if any(task.state == "T" for task in tasks) else self._asleep
         if self._samples < 3 or now - self._since < asleep:
             return None
-        if now - self._since < _ASLEEP_IN_FLIGHT and any(
-            client.in_flight() and not client.is_held_up() for client in server.clients
-        ):
+        if now - self._since < _ASLEEP_IN_FLIGHT and any(client.may_arrive() for client in server.clients):
             return None
         return server.describe()
 

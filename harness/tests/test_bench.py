@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import HARNESS, Lab
 
-from echolab import build, course, load
+from echolab import bench, build, course, load
 from echolab.comparison import Comparison, Key, Row
 from echolab.report import figures
 from echolab.server import Command, Server
@@ -124,6 +125,16 @@ def test_ctrl_c_keeps_what_was_measured(port: int, clients: int) -> None:
     measured = json.loads(said)
     assert process.returncode == 130 and error == "load: stopped\n"
     assert measured["ending"] == "interrupted" and measured["round_trips"] > 0
+
+
+def test_one_client_is_measured_as_a_share_of_the_floor_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    floors = iter([100.0, 300.0])
+    monkeypatch.setattr(bench, "_place", lambda server, processors: None)
+    monkeypatch.setattr(load, "measure", lambda **options: {"per_second": 190.0})
+    subject = SimpleNamespace(row=Row("one", 1, True), settings=bench.QUICK)
+    bench._one_client(0, lambda: next(floors), subject, SimpleNamespace(port=1))  # type: ignore[arg-type]
+    (share,) = subject.row.figures.values()
+    assert share.samples == {0: 0.95}
 
 
 def test_bench_writes_what_the_schema_says(lab: Lab, tmp_path: Path) -> None:
