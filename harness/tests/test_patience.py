@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from echolab.client import Client
 from echolab.procfs import Sleep
 from echolab.server import _Patience
+from echolab.sockets import Socket
 
 
 def task(tid: int, state: str, sleep: Sleep, ran: int) -> Any:
@@ -50,3 +52,22 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
         (1.0, [by_the_clock[1]]),
         (1.2, [by_the_clock[2]]),
     ) == [None, None, None, "given up"]
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "may"),
+    [
+        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 0, 0), False),
+        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 9, 0), True),
+        (("ESTABLISHED", 0, 5), ("ESTABLISHED", 9, 0), False),  # nobody on the server's side reads
+        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 0), True),  # what the server sends comes to us
+        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 5), False),
+        (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), True),
+    ],
+)
+def test_what_waits_for_a_reader_does_not_arrive(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, int, int], here: tuple[str, int, int], may: bool
+) -> None:
+    ends = tuple(Socket("127.0.0.1", 1, *end, 7) for end in (there, here))
+    monkeypatch.setattr(Client, "_ends", lambda self: ends)
+    assert Client.__new__(Client).may_arrive() is may
