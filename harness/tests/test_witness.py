@@ -165,7 +165,10 @@ def test_forks_signals_and_threads_at_once_are_all_seen(
     assert len(born) == children + 1
     # A sanitizer has a thread of its own.
     assert threads <= kinds[Kind.END, "thread"] <= kinds[Kind.START, "thread"] <= threads + 1
-    assert kinds[Kind.SIGNAL, "SIGALRM"] == kinds[Kind.RETURN, "SIGALRM"] == signals > 0
+    assert kinds[Kind.SIGNAL, "SIGALRM"] == kinds[Kind.RETURN, "SIGALRM"]
+    # tsan holds a signal back until a call ends. One that waits at a fork is handled in the child as well.
+    handled = Counter(event.pid for event in events if event.kind is Kind.SIGNAL)
+    assert handled[events[0].pid] == signals > 0
     reads = [e for e in events if e.kind is Kind.EXIT and e.call == "read" and (e.result or 0) > 0]
     assert len(reads) == threads * 50 + children * 2
     reaped = {event.child for event in events if event.call == "waitpid" and event.child}
