@@ -1,6 +1,6 @@
 // A wrong server: EINTR in write counts as success; the rest is never sent.
 // fails: 1.4.a_signal_in_the_middle_of_a_write_loses_nothing
-// cause: again after EINTR|changed on their way
+// cause: again after EINTR
 
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {

@@ -1,6 +1,6 @@
 // A wrong server: it counts what is left, but goes on from the start of the buffer.
 // fails: 1.4.a_signal_in_the_middle_of_a_write_loses_nothing
-// cause: go on behind the bytes that write took|changed on their way
+// cause: go on behind the bytes that write took
 
 // #region step-4
 bool write_all(int fd, const char* data, std::size_t size) {

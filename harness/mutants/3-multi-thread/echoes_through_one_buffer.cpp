@@ -1,5 +1,6 @@
 // A wrong server: all clients share one buffer, so that one gets another's bytes.
 // fails: 3.1.each_client_gets_its_own_bytes
+// perhaps: 3.1.sixty_four_clients_at_once_each_get_their_own_bytes
 // cause: share
 
 // #region step-1
