@@ -276,7 +276,7 @@ def sigterm_ends_it_while_it_waits_for_a_slot(new_server: NewServer) -> None:
     behaviour.expect_clean_end(server, "nobody wakes the thread that waits for a slot")
 
 
-sigterm_ends_it_although_clients_do_not_read = check(step=6, area="shutdown", points=3)(
+sigterm_ends_it_although_clients_do_not_read = check(step=6, area="shutdown", points=3, long=True)(
     behaviour.sigterm_ends_it_although_clients_do_not_read
 )
 

@@ -236,7 +236,7 @@ def sigterm_ends_it_with_clients_in_the_queue(new_server: NewServer) -> None:
     behaviour.expect_clean_end(server, "somebody waits for the queue, and nobody closes it")
 
 
-sigterm_ends_it_although_clients_do_not_read = check(step=5, area="shutdown", points=3)(
+sigterm_ends_it_although_clients_do_not_read = check(step=5, area="shutdown", points=3, long=True)(
     behaviour.sigterm_ends_it_although_clients_do_not_read
 )
 

@@ -133,7 +133,10 @@ def _only_one() -> Iterator[None]:
         DIRECTORY.mkdir(exist_ok=True)
         with open(DIRECTORY / ".lab-lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a process that was forked meanwhile has it open too
     except OSError as error:
         raise GraderTrouble(f"cannot write to {DIRECTORY}: {error.strerror}") from error
 

@@ -46,7 +46,7 @@ class Explanation:
     def __init__(
         self, lesson: Lesson, sources: tuple[Path, ...], program: str, failed: dict[str, CheckResult]
     ) -> None:
-        self._lesson, self._sources, self._failed = lesson, sources, failed
+        self._lesson, self._sources, self.failed = lesson, sources, failed
         self._servers: list[tuple[Server, Witness]] = []
         self._obstructed = ""  # why the last server has no witness
         self.why_not = self._obstacle(program)
@@ -70,7 +70,7 @@ class Explanation:
         return None
 
     def _give_up(self, why: str) -> None:
-        for check in self._failed.values():
+        for check in self.failed.values():
             check.unexplained = why
 
     def observe(
@@ -94,11 +94,11 @@ class Explanation:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self._failed]
+        items[:] = [item for item in items if item.nodeid in self.failed]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if time.monotonic() + self._failed[item.nodeid].seconds > self._end:
-            self._failed[item.nodeid].unexplained = "there was no time for it"
+        if time.monotonic() + self.failed[item.nodeid].seconds > self._end:
+            self.failed[item.nodeid].unexplained = "there was no time for it"
             pytest.skip("no time")
 
     @pytest.hookimpl(hookwrapper=True)
@@ -106,7 +106,7 @@ class Explanation:
         self, item: pytest.Item, call: pytest.CallInfo
     ) -> Iterator[None]:
         yield
-        check = self._failed[item.nodeid]
+        check = self.failed[item.nodeid]
         if call.when == "call" and not self._servers:
             check.unexplained = self._obstructed or "no server was started"
         elif call.when == "call":

@@ -4,31 +4,34 @@ The checks are pytest functions; the plugin here gathers their verdicts, whether
 them or pytest itself.
 """
 
+import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from echolab import build, procfs, sanitizers
+from echolab.apart import Apart
 from echolab.course import ROOT, Lesson, Step
 from echolab.explaining import Explanation
 from echolab.isolation import Isolation
 from echolab.regions import RegionError, read_regions
 from echolab.report import CheckResult, Report, Status, StepResult, Where
-from echolab.server import Command, Habits, Server, refuse_taken_port
+from echolab.server import Command, Habits, Server, refuse_taken_port, slowness
 from echolab.verdict import Blocked, Check, Failed, GraderTrouble
 
 # Words that a function's name cannot spell as they are written.
 _SPELT = {"sigterm": "SIGTERM", "sigchld": "SIGCHLD", "eintr": "EINTR", "mib": "MiB"}
-_LONGEST_CHECK = 300  # seconds; the longest real one takes 20 on a machine that does nothing else
+_LONGEST_CHECK = 300  # seconds on an idle machine, where the longest real one takes 20
 # The checks for which a server has to be built with a sanitizer.
 NEED_SANITIZER = (
     "no_two_threads_meet_in_the_same_memory",
@@ -143,11 +146,14 @@ class Grading:
         failed: Callable[[Step, bool], None] = lambda step, sanitized: None,
         first: Step | None = None,
         checked: Callable[[], None] = lambda: None,
+        at_once: int = 1,
     ) -> None:
         self.target, self.command = target, command
         self._explanation = explanation
         self._only, self._progress, self._failed = only, progress, failed
         self._first, self._checked = first, checked
+        # Whoever has a port of its own cannot be started twice.
+        self._at_once = 1 if command.fixed_port else at_once
         self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
@@ -221,6 +227,66 @@ class Grading:
         id = f"{self.target.lesson.number}.{check.step}.{name}"
         return CheckResult(id, title, about, check.area, check.points)
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Runs the checks side by side, each in a process of its own; one after another if pytest is to."""
+        if self._at_once == 1 or session.config.option.collectonly:
+            return None
+        slowness()  # is found out here, once for all of them
+        to_do, at_once = list(session.items), 1  # the first alone: the server may not even listen
+        built, tell = multiprocessing.Pipe(duplex=False)
+        with built, tell, Apart[pytest.Item, _Account]() as running:
+            if self._sanitized:
+                self._sanitized.add_done_callback(partial(_tell, tell))
+            while to_do or running:
+                while len(running) < at_once and (item := self._next(to_do)):
+                    to_do.remove(item)
+                    self._progress(self.results[item.nodeid].title)
+                    running.start(item, partial(self._run_apart, item))
+                for item, account in running.ended([built] if to_do and len(running) < at_once else []):
+                    self._take(item, account)
+                    session.testsfailed += self.results[item.nodeid].status is not Status.PASS
+                    self._checked()
+                    at_once = self._at_once
+        return True
+
+    def _next(self, to_do: list[pytest.Item]) -> pytest.Item | None:
+        """Which check begins next: after the very first those that last long, once what they need is built."""
+        built = not self._sanitized or self._sanitized.done()
+        ready = [item for item in to_do if built or not self.check_of(item).needs_source]
+        begun = len(to_do) < len(self.results)
+        long = (i for i in ready if begun and (self.check_of(i).needs_source or self.check_of(i).long))
+        return next(long, next(iter(ready), None))
+
+    def _run_apart(self, item: pytest.Item) -> "_Account":
+        """In a process of its own: runs one check."""
+        self._progress = self._failed = self._checked = lambda *_: None
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        except KeyboardInterrupt:
+            item.config.hook.pytest_runtest_teardown(item=item, nextitem=None)
+            raise
+        return self._results_of(item), self._habits, self.never_listens
+
+    def _take(self, item: pytest.Item, account: "_Account | None") -> None:
+        """Notes what _run_apart() has said; None if it was killed."""
+        results, step = self._results_of(item), self.target.lesson.step(self.check_of(item).step)
+        if not account:
+            self.judge(results[0], GraderTrouble("the process that ran this check was killed"), step)
+        else:
+            told, habits, never_listens = account
+            for mine, theirs in zip(results, told, strict=True):
+                vars(mine).update(vars(theirs))
+            self._habits.spins |= habits.spins
+            self._habits.polls |= habits.polls
+            self.never_listens |= never_listens
+        if results[0].status is not Status.PASS:
+            self._failed(step, step.number in self.sanitized_steps)
+
+    def _results_of(self, item: pytest.Item) -> list[CheckResult]:
+        """The check's result here, and the one that the explanation completes, if there is one."""
+        explained = [self._explanation.failed] if self._explanation else []
+        return [results[item.nodeid] for results in (self.results, *explained)]
+
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
 
@@ -258,7 +324,7 @@ class Grading:
             raise GraderTrouble(f"the check did not end within {_LONGEST_CHECK} s")
 
         before = signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(_LONGEST_CHECK)
+        signal.alarm(round(_LONGEST_CHECK * slowness()))
         yield
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
@@ -295,6 +361,15 @@ class Grading:
         return report
 
 
+# What a check's process tells: the results, the server's habits, whether it never listens.
+_Account = tuple[list[CheckResult], Habits, bool]
+
+
+def _tell(channel: Connection, _: object) -> None:
+    with suppress(OSError):  # nobody waits for it any more
+        channel.send_bytes(b"built")
+
+
 class Interrupted(Exception):
     """Ctrl-C came in the middle; `report` holds what was graded until then."""
 
@@ -311,14 +386,17 @@ def grade(
     so_far: Callable[[Report], None] = lambda report: None,
     *,
     explain: bool = True,
+    at_once: int = 0,
 ) -> Report:
     """Grades `target`, or one step of it; with `explain`, failed checks are then tried once more with
     a witness, for their lines and causes. Raises GraderTrouble, Interrupted.
 
     `progress` is told what is being done, and `so_far` what is known after each check; `first` is
-    the step that is graded before the others.
+    the step that is graded before the others. So many checks run `at_once`; 0: one for each processor,
+    and two at least, for most of what a check does is to wait.
     """
     start = time.perf_counter()
+    at_once = at_once or max(2, len(os.sched_getaffinity(0)))
     try:
         command, broken = target.prepare(), None
     except Missing as error:
@@ -334,6 +412,7 @@ def grade(
         failed=isolation.expect if isolation else lambda step, sanitized: None,
         first=first,
         checked=lambda: so_far(plugin.report(time.perf_counter() - start)),
+        at_once=at_once,
     )
     code = run_checks(plugin, ["--collect-only"] if broken else [])
     report = plugin.report(time.perf_counter() - start)
@@ -349,7 +428,7 @@ def grade(
         raise Interrupted(report)
     elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
         raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
-    elif explain and not _explained(plugin, progress):
+    elif explain and not _explained(plugin, progress, at_once):
         raise Interrupted(report)
     if isolation:
         try:
@@ -360,7 +439,7 @@ def grade(
     return report
 
 
-def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
+def _explained(graded: Grading, progress: Callable[[str], None], at_once: int) -> bool:
     """Completes the failed checks with what a witness says. False if Ctrl-C came meanwhile."""
     failed = {id: result for id, result in graded.results.items() if result.status is Status.FAIL}
     if not failed:
@@ -371,7 +450,7 @@ def _explained(graded: Grading, progress: Callable[[str], None]) -> bool:
     explanation = Explanation(target.lesson, sources, graded.command.words[0], failed)
     if explanation.why_not:
         return True
-    again = Grading(target, graded.command, None, progress, explanation)
+    again = Grading(target, graded.command, None, progress, explanation, at_once=at_once)
     run_checks(again, [], explanation)
     return not again.interrupted
 

@@ -524,11 +524,13 @@ class Server:
                 watching = None
             if value := reached():
                 return Outcome(True, value=value)
+            looking = time.monotonic()
             if ending := patience.ended():
                 value, code = reached(), self.exit_code
                 cause = diagnosis.exit_cause(code) if code else patience.cause
                 return Outcome(True, value=value) if value else Outcome(False, ending, cause)
-            delay = min(delay * 1.5, 10)
+            # To look at a thousand processes takes time that they could use.
+            delay = max(min(delay * 1.5, 10), (time.monotonic() - looking) * 1000)
 
     def settle(self) -> bool:
         """Waits until the server sleeps, whatever in, and no byte is under way; False if it runs on."""

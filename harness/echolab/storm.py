@@ -58,11 +58,12 @@ class _Crowd:
     def _step(self, number: int) -> None:
         client = self.waiting[number]
         try:
-            answer = client.recv(1)
-        except BlockingIOError:
-            client.send(b"x")
-            self.poller.modify(client, select.EPOLLIN)
-            return
+            try:
+                answer = client.recv(1)
+            except BlockingIOError:
+                client.send(b"x")
+                self.poller.modify(client, select.EPOLLIN)
+                return
         except OSError as error:
             self.broken = f"cut off ({error.strerror})"
             return

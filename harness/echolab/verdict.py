@@ -63,14 +63,16 @@ class Check:
     area: str
     points: int
     needs_source: bool = False
+    long: bool = False
 
 
 def check(
-    *, step: int, area: str, points: int, needs_source: bool = False
+    *, step: int, area: str, points: int, needs_source: bool = False, long: bool = False
 ) -> Callable[[Callable], Callable]:
     """Makes a function a check: pytest collects it, and `points` weigh it within its step.
 
-    One that needs the source is not asked of a program that somebody else has built.
+    One that needs the source is not asked of a program that somebody else has built. A long one, which
+    waits for a second, begins before the others that can run beside it.
     """
     if area not in AREAS:
         raise ValueError(f"no such area: {area}")
@@ -81,7 +83,7 @@ def check(
         def marked(**fixtures: Any) -> None:
             function(**fixtures)
 
-        marked.check = Check(step, area, points, needs_source)  # type: ignore[attr-defined]
+        marked.check = Check(step, area, points, needs_source, long)  # type: ignore[attr-defined]
         marked.__test__ = True  # type: ignore[attr-defined]
         return marked
 

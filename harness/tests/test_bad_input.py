@@ -16,7 +16,8 @@ import pytest
 from conftest import HARNESS, Lab, grade_command
 
 from echolab import build, course, procfs
-from echolab.grading import Grading, Target
+from echolab.grading import Grading, Target, grade
+from echolab.known import catalogue
 from echolab.report import CheckResult, Status
 from echolab.server import Command, Server
 
@@ -196,6 +197,30 @@ def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_les
     assert done.returncode == 1
     assert "step 4 begins inside step 3; put the marker back" in done.stdout
     assert "failed" in done.stdout
+
+
+def test_a_check_whose_process_is_killed_is_the_graders_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_apart = Grading._run_apart
+
+    def killed(grading: Grading, item: pytest.Item) -> object:
+        if item.name == "a_client_is_let_in":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run_apart(grading, item)
+
+    monkeypatch.setattr(Grading, "_run_apart", killed)
+    report = grade(Target(course.lessons()[0], solutions=True))
+    [trouble] = report.having(Status.ERROR)
+    assert trouble.id == "1.2.a_client_is_let_in" and trouble.observed == "the process that ran this check was killed"
+    assert {check.status for check in report.checks if check is not trouble} == {Status.PASS}
+
+
+def test_checks_side_by_side_say_what_they_say_one_after_another() -> None:
+    wrong = next(server for server in catalogue() if server.id == "1-drops_what_does_not_fit")
+    build.build(*wrong.binaries)
+    one, other = (
+        [(check.id, check.status, check.cause) for check in grade(wrong.target, at_once=number).checks] for number in (1, 3)
+    )
+    assert one == other
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -8,7 +8,6 @@ import re
 import resource
 import select
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -80,7 +79,7 @@ PHASES: dict[str, tuple[Seen, tuple[str, ...]]] = {
     "first build": (compiles_a_lesson, ("check", "1.4")),
     "build": (compiles_a_lesson, ("check", "1.4")),
     "start": (runs("tail"), ("check", "1.4", "--server", "tail -f /dev/null {port}")),
-    "check": (has_a_client, ("check", "1.3", "--solutions")),
+    "check": (has_a_client, ("check", "1", "--solutions")),
     "explain": (has_a_witness, ("check", "1.4")),
     "isolation": (grades_a_step, ("check", "1.4")),
     "report": (is_stuck_in_a_pipe, ("check", "1.4", "--json", "-")),
@@ -117,9 +116,11 @@ def test_a_grader_that_is_killed_leaves_nothing(student: Student, phase: str, fu
         shutil.rmtree(student.root / "build" / "verdicts", ignore_errors=True)
     stdout = full_pipe if phase == "report" else subprocess.DEVNULL
     grader = student.starts(*arguments, stdout=stdout, stderr=subprocess.DEVNULL)
-    below = stopped_in_phase(psutil.Process(grader.pid), is_in_phase)
-    ends, ports, files = ends_of(below), ports_of(below), shared_memory_of(grader.pid)
+    own, below = stopped_in_phase(psutil.Process(grader.pid), is_in_phase)
+    ends, ports = ends_of(below), ports_of(below)
+    files = set().union(*(shared_memory_of(process.pid) for process in own))
     grader.kill()
+    resume(own)  # in life nobody has stopped them
     grader.wait()
     assert all_come(ends, 20)
     student.writes(before)
@@ -129,21 +130,49 @@ def test_a_grader_that_is_killed_leaves_nothing(student: Student, phase: str, fu
     assert bool(files) == (phase == "explain")
 
 
-def stopped_in_phase(grader: psutil.Process, is_in_phase: Seen) -> list[psutil.Process]:
-    """Stops the grader while it is in a phase; all processes below it."""
+def stopped_in_phase(
+    grader: psutil.Process, is_in_phase: Seen
+) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Stops the grader, and what runs a check for it, while it is in a phase: those that it has stopped,
+    and all processes below it."""
     end = select.poll()
     end.register(os.pidfd_open(grader.pid))
     while not end.poll(2):
         if any_is(is_in_phase, grader):
             if is_in_phase is is_stuck_in_a_pipe:
-                return grader.children(recursive=True)
-            grader.suspend()
-            while grader.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
-                pass
+                return [grader], grader.children(recursive=True)
+            suspend(own := processes_of(grader))
             if any_is(is_in_phase, grader):
-                return grader.children(recursive=True)
-            grader.resume()
+                return own, grader.children(recursive=True)
+            resume(own)
     raise AssertionError("it has ended before")
+
+
+def processes_of(grader: psutil.Process) -> list[psutil.Process]:
+    """The grader, and those that run a check for it."""
+    own = [grader]
+    for process in grader.children(recursive=True):
+        with suppress(psutil.Error):
+            if process.exe() == grader.exe():
+                own.append(process)
+    return own
+
+
+def suspend(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            # Who has just called vfork is in a sleep that cannot be stopped, until its child has gone on.
+            while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DISK_SLEEP):
+                pass
+
+
+def resume(processes: list[psutil.Process]) -> None:
+    for process in reversed(processes):
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 def any_is(is_in_phase: Seen, grader: psutil.Process) -> bool:
@@ -182,17 +211,10 @@ def test_after_all_that_it_grades_as_before(student: Student) -> None:
 def test_a_machine_that_stands_still_for_a_while_changes_no_verdict(student: Student, seen: Seen) -> None:
     shutil.rmtree(student.root / "build" / "verdicts", ignore_errors=True)
     grader = student.starts("check", "1", "--solutions") if seen is has_a_client else student.starts("check", "1")
-    everything = [psutil.Process(grader.pid), *stopped_in_phase(psutil.Process(grader.pid), seen)]
-    for process in everything:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
-    for process in everything:
-        with suppress(psutil.NoSuchProcess):
-            while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
-                pass
-    for process in reversed(everything):
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
+    own, below = stopped_in_phase(psutil.Process(grader.pid), seen)
+    everything = list(dict.fromkeys([*own, *below]))
+    suspend(everything)
+    resume(everything)
     printed, _ = grader.communicate(timeout=120)
     assert ("100 of 100 points" if seen is has_a_client else POINTS) in printed
 
@@ -241,9 +263,9 @@ def test_a_clock_that_is_set_changes_no_verdict(student: Student, jump: str, tmp
     faked = {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "NO_FAKE_STAT": "1"}
     faked |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": str(FAKETIME[0])}
     grader = student.starts("check", "1", "--solutions", env=faked)
-    stopped_in_phase(psutil.Process(grader.pid), has_a_client)
+    own, _ = stopped_in_phase(psutil.Process(grader.pid), has_a_client)
     clock.write_text(f"{jump}\n", encoding="ascii")
-    os.kill(grader.pid, signal.SIGCONT)
+    resume(own)
     assert "100 of 100 points" in grader.communicate(timeout=120)[0]
 
 

@@ -3,6 +3,7 @@
 import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +11,7 @@ from echolab.client import Client
 from echolab.procfs import Sleep
 from echolab.server import _Patience
 from echolab.sockets import Socket
+from echolab.storm import _Crowd
 
 
 def task(tid: int, state: str, sleep: Sleep, ran: int) -> Any:
@@ -71,3 +73,11 @@ def test_what_waits_for_a_reader_does_not_arrive(
     ends = tuple(Socket("127.0.0.1", 1, *end, 7) for end in (there, here))
     monkeypatch.setattr(Client, "_ends", lambda self: ends)
     assert Client.__new__(Client).may_arrive() is may
+
+
+def test_a_client_of_a_storm_that_is_cut_off_before_it_has_sent_is_the_servers_doing() -> None:
+    crowd = _Crowd(SimpleNamespace(host="127.0.0.1", port=1), 1)  # type: ignore[arg-type]
+    crowd.waiting[0] = Mock(recv=Mock(side_effect=BlockingIOError), send=Mock(side_effect=ConnectionResetError(104, "reset")))
+    crowd._step(0)
+    crowd.close()
+    assert crowd.broken == "cut off (reset)"
