@@ -122,15 +122,19 @@ class Process:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()
+    return "".join(_parts(path))
 
 
 def _line(path: str) -> str:
-    """The same of a file that is one short line: in half the time, and it is read very often."""
+    """The same of a file that is one short line, which takes one call less: it is read very often."""
+    return next(_parts(path), "")
+
+
+def _parts(path: str) -> Iterator[str]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(descriptor, 4096).decode("ascii", "replace")
+        while part := os.read(descriptor, 4096):
+            yield part.decode("ascii", "replace")
     finally:
         os.close(descriptor)
 
@@ -157,7 +161,7 @@ def _task(pid: int, tid: int) -> tuple[int, Task] | None:
         # Twice the run count, around the rest: a thread that ran meanwhile is not asleep.
         before = _line(f"{directory}/schedstat").split()
         stat = _stat(directory)
-        call = _call(directory)
+        call = _call(directory) if stat[0] != "Z" else (None, ())
         asked = call[0] in _ASKED_ABOUT and "seccomp" in _line(f"{directory}/wchan")
         after = _line(f"{directory}/schedstat").split() if stat[0] == "S" else before
     except (FileNotFoundError, ProcessLookupError):
@@ -209,7 +213,7 @@ def descendants(pid: int) -> Iterator[Process]:
         below = waiting.pop(0)
         if found := process(below):
             yield found
-            waiting += children(below)
+            waiting += [] if found.zombie else children(below)
 
 
 class Hidden(Exception):

@@ -141,6 +141,7 @@ class Server:
         self.slots = slots if command.takes("slots") else 128
         self.threads = threads if command.takes("threads") else 4
         self.port = 0
+        self._look_ms = 0.0  # how long the last look at all tasks has taken
         self.pid = 0
         self.habits = habits or Habits()
         self.clients: list[Client] = []
@@ -514,7 +515,8 @@ class Server:
             poller.register(watching, select.POLLIN)
         if watched and events:
             poller.register(watched, events)
-        delay = 5.0 if watched else 0.2
+        # To look at a thousand processes takes time that they could use: no more than half is for that.
+        delay = max(5.0, self._look_ms) if watched else 0.2
         while True:
             if value := reached():
                 return Outcome(True, value=value)
@@ -529,8 +531,8 @@ class Server:
                 value, code = reached(), self.exit_code
                 cause = diagnosis.exit_cause(code) if code else patience.cause
                 return Outcome(True, value=value) if value else Outcome(False, ending, cause)
-            # To look at a thousand processes takes time that they could use.
-            delay = max(min(delay * 1.5, 10), (time.monotonic() - looking) * 1000)
+            self._look_ms = min((time.monotonic() - looking) * 1000, 500)
+            delay = max(min(delay * 1.5, 10), self._look_ms)
 
     def settle(self) -> bool:
         """Waits until the server sleeps, whatever in, and no byte is under way; False if it runs on."""
