@@ -62,6 +62,7 @@ class Apart(Generic[Key, Value]):
             except EOFError:
                 value = None
             process.join()
+            process.close()
             channel.close()
             del self._running[channel]
             yield key, value
