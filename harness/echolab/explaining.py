@@ -20,7 +20,7 @@ from echolab.diagnosis import rules, stopping, threads
 from echolab.diagnosis.finding import Finding
 from echolab.diagnosis.scene import Scene
 from echolab.report import CheckResult, Status, Where
-from echolab.server import Server
+from echolab.server import Server, slowness
 from echolab.verdict import Failed, GraderTrouble
 from echolab.witness import Event, Kind, Place, Places, Unavailable, Witness, obstacle
 
@@ -51,7 +51,7 @@ class Explanation:
         self._obstructed = ""  # why the last server has no witness
         self.why_not = self._obstacle(program)
         # From here on: the witness has been built.
-        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + 1
+        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + slowness()
         if self.why_not:
             self._give_up(self.why_not)
 

@@ -432,7 +432,7 @@ class Server:
         return ran and (all(t.sleep is not Sleep.NONE for t in now) or used > 20_000_000)
 
     def interrupt(self, pid: int) -> None:
-        """Sends a signal to a process that sleeps, and waits until its handler has run.
+        """Sends a signal to a process that sleeps, and waits until it has run, and sleeps again or has ended.
 
         SIGUSR1 if it is caught, as the lessons' main() does; else SIGCHLD, which does no harm to
         who has no handler for it (man 7 signal).
@@ -447,10 +447,11 @@ class Server:
         except ProcessLookupError:
             return
         if caught:
-            self.until(lambda: self._has_run(before), quiet=True)
+            self.until(lambda: self._has_run(before) and self._sleeps(pid), quiet=True)
 
     def _sleeps(self, pid: int) -> bool:
-        return all(task.sleep is not Sleep.NONE for task in self.tasks() if task.pid == pid)
+        awake = [task for task in self.tasks() if task.pid == pid and task.sleep is Sleep.NONE]
+        return all(task.state == "Z" for task in awake)
 
     def _has_run(self, before: list[Task]) -> bool:
         ran = {task.tid: task.ran for task in self.tasks()}

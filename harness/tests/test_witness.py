@@ -347,6 +347,7 @@ def test_the_time_to_explain_begins_when_the_witness_is_built(monkeypatch: pytes
 
     monkeypatch.setattr("echolab.explaining.build.build", slow_build)
     monkeypatch.setattr("echolab.explaining.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("echolab.explaining.slowness", lambda: 1.0)
     check = CheckResult("1.1.a", "", "", "echo", 1, Status.FAIL, seconds=2)
     explanation = Explanation(course.lessons()[0], (), "cat", {"a": check})
     item = SimpleNamespace(nodeid="a")
