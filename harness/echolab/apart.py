@@ -68,11 +68,16 @@ class Apart(Generic[Key, Value]):
             yield key, value
 
 
-def _run(function: Callable[[], Value], channel: Connection, parent: int) -> None:
+def end_with(parent: int) -> None:
+    """In a process that `parent` has started: ends when that does, and leaves Ctrl-C to it."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        return
-    signal.signal(signal.SIGINT, _ignore)  # Ctrl-C is the parent's concern: it says SIGTERM
+        os._exit(1)
+    signal.signal(signal.SIGINT, _ignore)
+
+
+def _run(function: Callable[[], Value], channel: Connection, parent: int) -> None:
+    end_with(parent)
     signal.signal(signal.SIGTERM, _stop)
     try:
         channel.send(function())

@@ -320,11 +320,13 @@ class Grading:
     def pytest_runtest_call(self) -> Iterator[None]:
         """No check hangs: this ends one that waits for what nobody foresaw, as the grader's fault."""
 
+        longest = round(_LONGEST_CHECK * slowness())
+
         def give_up(*_: object) -> None:
-            raise GraderTrouble(f"the check did not end within {_LONGEST_CHECK} s")
+            raise GraderTrouble(f"the check did not end within {longest} s")
 
         before = signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(round(_LONGEST_CHECK * slowness()))
+        signal.alarm(longest)
         yield
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -1,9 +1,7 @@
 """The grader graded: every server whose verdict is known, many times, also on a busy machine."""
 
-import ctypes
 import multiprocessing
 import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -11,13 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from echolab import build
+from echolab.apart import end_with
 from echolab.grading import grade
 from echolab.known import Known, Verdict, told
 from echolab.report import Report
 from echolab.verdict import GraderTrouble
-
-
-_PR_SET_PDEATHSIG = 1  # man 2 prctl
 
 
 @dataclass
@@ -64,7 +60,7 @@ def prove(
     context = multiprocessing.get_context("spawn")
     with (
         _stressed(stress),
-        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=_begin, initargs=(os.getpid(),)) as pool,
+        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=end_with, initargs=(os.getpid(),)) as pool,
     ):
         waiting: dict[Future[_Run], Known] = {}
         for _ in range(runs):
@@ -101,13 +97,6 @@ def _short_report(server: Known) -> Report:
     reports = [grade(server.target, step) for step in server.steps]
     steps = [step for report in reports for step in report.steps]
     return replace(reports[0], steps=steps, seconds=sum(report.seconds for report in reports))
-
-
-def _begin(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's concern
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 @contextmanager

@@ -450,8 +450,8 @@ class Server:
             self.until(lambda: self._has_run(before) and self._sleeps(pid), quiet=True)
 
     def _sleeps(self, pid: int) -> bool:
-        awake = [task for task in self.tasks() if task.pid == pid and task.sleep is Sleep.NONE]
-        return all(task.state == "Z" for task in awake)
+        tasks = (task for task in self.tasks() if task.pid == pid)
+        return all(task.sleep is not Sleep.NONE or task.state == "Z" for task in tasks)
 
     def _has_run(self, before: list[Task]) -> bool:
         ran = {task.tid: task.ran for task in self.tasks()}
@@ -532,7 +532,7 @@ class Server:
                 value, code = reached(), self.exit_code
                 cause = diagnosis.exit_cause(code) if code else patience.cause
                 return Outcome(True, value=value) if value else Outcome(False, ending, cause)
-            self._look_ms = min((time.monotonic() - looking) * 1000, 500)
+            self._look_ms = min((time.monotonic() - looking) * 1000, 500)  # more: we were stopped meanwhile
             delay = max(min(delay * 1.5, 10), self._look_ms)
 
     def settle(self) -> bool:

@@ -22,6 +22,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from echolab.course import Lesson, Step, lessons
+from echolab.apart import end_with
 from echolab.grading import Target, grade
 from echolab.progress import Progress, remember
 from echolab.regions import scan
@@ -29,7 +30,7 @@ from echolab.report import NOT_BEGUN, Report, terminal
 from echolab.report.screen import Screen
 from echolab.verdict import GraderTrouble
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # man 2 prctl
+_PR_SET_CHILD_SUBREAPER = 36  # man 2 prctl
 _RENAMING = 0.3  # seconds: how long a file may be away while an editor puts a new one in its place
 
 
@@ -189,8 +190,8 @@ class _Grader:
 
 def _serve(channel: Connection, solutions: bool) -> None:
     """In the process that grades: one lesson after another, as they are asked for."""
-    os.setsid()  # Ctrl-C is not for us
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.setsid()  # Ctrl-C is not for what it starts either
+    end_with(os.getppid())
     while True:
         try:
             lesson, first = channel.recv()
