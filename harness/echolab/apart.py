@@ -37,8 +37,8 @@ class Apart(Generic[Key, Value]):
         for _, process in self._running.values():
             process.terminate()
         for channel, (_, process) in self._running.items():
-            channel.close()
             process.join()
+            channel.close()
 
     def start(self, key: Key, function: Callable[[], Value]) -> None:
         """Begins to run `function`; what it returns has to be picklable."""
@@ -51,7 +51,7 @@ class Apart(Generic[Key, Value]):
     def ended(self, others: Collection[Connection] = ()) -> Iterator[tuple[Key, Value | None]]:
         """Waits until something has ended, or something can be read from one of `others`.
 
-        Gives what has ended, with what it has returned: None if it was killed.
+        Gives what has ended, with what it has returned: None if it was killed. Raises what it has raised.
         """
         for channel in wait([*self._running, *others]):
             if channel not in self._running:
@@ -65,6 +65,8 @@ class Apart(Generic[Key, Value]):
             process.close()
             channel.close()
             del self._running[channel]
+            if isinstance(value, Exception):
+                raise value
             yield key, value
 
 
@@ -83,6 +85,8 @@ def _run(function: Callable[[], Value], channel: Connection, parent: int) -> Non
         channel.send(function())
     except KeyboardInterrupt:
         pass
+    except Exception as error:
+        channel.send(error)
 
 
 def _ignore(*_: object) -> None:

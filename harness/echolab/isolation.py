@@ -4,18 +4,15 @@ What failed in the student's whole server, or could not be tried there, is tried
 finished chapters around it, and the better of the two counts.
 """
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.connection import wait
-from threading import Thread
+from functools import partial
 
 from echolab import stubs
+from echolab.apart import Apart
 from echolab.course import Lesson, Step
 from echolab.regions import Region, scan
 from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
@@ -124,43 +121,31 @@ class Isolation:
 
     def _find_out(self, steps: list[Step], progress: Progress) -> dict[Step, Verdict]:
         """Grades all `steps`, side by side."""
+        verdicts: dict[Step, Verdict] = {}
         if not steps:
-            return {}
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["echolab.grading"])
-        workers = min(len(steps), len(os.sched_getaffinity(0)))
-        with ProcessPoolExecutor(workers, context, _end_with_the_grader) as pool:
-            try:
-                progress("building each step by itself")
-                steps_of = {self._builds[step]: step for step in steps}
-                verdicts, graded = {}, {}
-                for built in as_completed(steps_of):
-                    step, error = steps_of[built], built.result()
-                    if error:
-                        verdicts[step] = Verdict(error=error)
-                    else:
-                        graded[step] = pool.submit(self._grade, self._lesson, step)
-                progress("grading each step by itself")
-                return verdicts | {step: Verdict(tuple(f.result())) for step, f in graded.items()}
-            except BrokenProcessPool as error:
-                raise GraderTrouble("a process that graded a step by itself was ended") from error
-            except BaseException:
-                for process in multiprocessing.active_children():
-                    process.kill()
-                raise
+            return verdicts
+        with Apart[Step, list[CheckResult]]() as running:
 
+            def take() -> None:
+                for step, results in running.ended():
+                    if results is None:
+                        raise GraderTrouble("a process that graded a step by itself was killed")
+                    verdicts[step] = Verdict(tuple(results))
 
-def _end_with_the_grader() -> None:
-    """In a worker: Ctrl-C is the grader's to handle; and when that is gone, so is this."""
-
-    def watch() -> None:
-        grader = multiprocessing.parent_process()
-        assert grader
-        wait([grader.sentinel])
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    signal.signal(signal.SIGINT, lambda *_: None)
-    Thread(target=watch, daemon=True).start()
+            progress("building each step by itself")
+            steps_of = {self._builds[step]: step for step in steps}
+            for built in as_completed(steps_of):
+                step, error = steps_of[built], built.result()
+                if error:
+                    verdicts[step] = Verdict(error=error)
+                    continue
+                if len(running) == len(os.sched_getaffinity(0)):
+                    take()
+                running.start(step, partial(self._grade, self._lesson, step))
+            progress("grading each step by itself")
+            while running:
+                take()
+        return verdicts
 
 
 def _merge(result: StepResult, verdict: Verdict) -> StepResult | None:

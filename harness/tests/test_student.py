@@ -192,8 +192,8 @@ def all_come(ends: list[int], seconds: float = 60) -> bool:
 
 def grades_a_step(process: psutil.Process) -> bool:
     try:
-        return "forkserver" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
+        return Path(process.exe()).name.startswith("only-")
+    except (psutil.Error, OSError):
         return False
 
 
