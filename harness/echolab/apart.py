@@ -1,13 +1,16 @@
-"""Calls of functions side by side, each in a process that is forked for it."""
+"""Calls of a function side by side, in processes that are forked for them."""
 
 import ctypes
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from echolab.verdict import GraderTrouble
 
 _PR_SET_PDEATHSIG = 1  # man 2 prctl
 _context = multiprocessing.get_context("fork")
@@ -18,56 +21,75 @@ Value = TypeVar("Value")
 
 
 class Apart(Generic[Key, Value]):
-    """What is running apart: start() it, and take what it returns from ended().
+    """Calls `function` apart: start() a call, and take what it returns from ended().
 
-    The processes end with this one, whatever ends it. A context manager: what is still running when it is
-    left is told to stop, as by Ctrl-C, and waited for.
+    There are as many processes as calls have ever run at the same time; each makes one call after another.
+    They end with this one, whatever ends it. A context manager: what is still running when it is left, or
+    at close(), is told to stop, as by Ctrl-C, and waited for.
+
+    No threads are wanted beside it: what they have open at a fork stays open in the new process.
     """
 
-    def __init__(self) -> None:
-        self._running: dict[Connection, tuple[Key, multiprocessing.process.BaseProcess]] = {}
+    def __init__(self, function: Callable[..., Value]) -> None:
+        self._function = function
+        self._processes: dict[Connection, multiprocessing.process.BaseProcess] = {}
+        self._running: dict[Connection, Key] = {}
 
     def __len__(self) -> int:
+        """How many calls are running."""
         return len(self._running)
 
     def __enter__(self) -> "Apart[Key, Value]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for _, process in self._running.values():
-            process.terminate()
-        for channel, (_, process) in self._running.items():
-            process.join()
-            channel.close()
+        self.close()
 
-    def start(self, key: Key, function: Callable[[], Value]) -> None:
-        """Begins to run `function`; what it returns has to be picklable."""
-        channel, theirs = _context.Pipe(duplex=False)
-        process = _context.Process(target=_run, args=(function, theirs, os.getpid()))
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for channel in [*self._processes]:
+            self._close(channel)
+
+    def start(self, key: Key, *arguments: object) -> None:
+        """Begins a call with `arguments`. They, and what is returned, have to be picklable."""
+        channel = next((idle for idle in self._processes if idle not in self._running), None) or self._fork()
+        self._running[channel] = key
+        with suppress(BrokenPipeError):  # it was killed: ended() tells
+            channel.send(arguments)
+
+    def _fork(self) -> Connection:
+        channel, theirs = _context.Pipe()
+        process = _context.Process(target=_serve, args=(self._function, theirs, os.getpid()))
         process.start()
         theirs.close()
-        self._running[channel] = key, process
+        self._processes[channel] = process
+        return channel
 
-    def ended(self, others: Collection[Connection] = ()) -> Iterator[tuple[Key, Value | None]]:
-        """Waits until something has ended, or something can be read from one of `others`.
+    def ended(self, *others: "Apart[Any, Any]", seconds: float | None = None) -> Iterator[tuple[Key, Value | Exception]]:
+        """Waits until a call has ended here or in one of `others`, so many `seconds` at most.
 
-        Gives what has ended, with what it has returned: None if it was killed. Raises what it has raised.
+        Gives what has ended here with what it has returned, or raised: GraderTrouble if its process was
+        killed.
         """
-        for channel in wait([*self._running, *others]):
+        running = [channel for apart in (self, *others) for channel in apart._running]
+        for channel in wait(running, seconds) if running else ():
             if channel not in self._running:
                 continue
-            key, process = self._running[channel]
+            key = self._running.pop(channel)
+            value: Value | Exception
             try:
                 value = channel.recv()
-            except EOFError:
-                value = None
-            process.join()
-            process.close()
-            channel.close()
-            del self._running[channel]
-            if isinstance(value, Exception):
-                raise value
+            except (EOFError, ConnectionResetError):
+                value = GraderTrouble("the process that did this was killed")
+                self._close(channel)
             yield key, value
+
+    def _close(self, channel: Connection) -> None:
+        process = self._processes.pop(channel)
+        process.join()
+        process.close()
+        channel.close()
 
 
 def end_with(parent: int) -> None:
@@ -78,15 +100,17 @@ def end_with(parent: int) -> None:
     signal.signal(signal.SIGINT, _ignore)
 
 
-def _run(function: Callable[[], Value], channel: Connection, parent: int) -> None:
+def _serve(function: Callable[..., Value], channel: Connection, parent: int) -> None:
     end_with(parent)
     signal.signal(signal.SIGTERM, _stop)
-    try:
-        channel.send(function())
-    except KeyboardInterrupt:
-        pass
-    except Exception as error:
-        channel.send(error)
+    with suppress(KeyboardInterrupt):
+        while signal.getsignal(signal.SIGTERM) is _stop:
+            arguments = channel.recv()
+            try:
+                value: Value | Exception = function(*arguments)
+            except Exception as error:
+                value = error
+            channel.send(value)
 
 
 def _ignore(*_: object) -> None:
@@ -94,5 +118,6 @@ def _ignore(*_: object) -> None:
 
 
 def _stop(*_: object) -> None:
+    """Once; whoever catches it (pytest does) ends the call, and with it the process."""
     signal.signal(signal.SIGTERM, _ignore)
     raise KeyboardInterrupt

@@ -4,16 +4,13 @@ The checks are pytest functions; the plugin here gathers their verdicts, whether
 them or pytest itself.
 """
 
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +155,9 @@ class Grading:
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
         self._habits = Habits()
-        self._sanitized: Future[None] | None = None
+        # The build with sanitizers, and what came of it.
+        self._building = Apart[str, None](target.build)
+        self._trouble: Exception | None = None
 
     @staticmethod
     def check_of(item: pytest.Item) -> Check:
@@ -185,9 +184,7 @@ class Grading:
             # Last, so that the compiler has the time of all the others.
             items.sort(key=lambda item: self.check_of(item).needs_source)
             if not self.target.alone:  # that was built before
-                self._sanitized = ThreadPoolExecutor(1).submit(
-                    self.target.build, *filter(None, binaries)
-                )
+                self._building.start("with sanitizers", *filter(None, binaries))
 
     def make_server(self, **options: Any) -> Server:
         """A server to be graded, not started yet."""
@@ -202,14 +199,20 @@ class Grading:
         return self._make(command, binary, options)
 
     def _sanitized_command(self, binary: Path) -> Command:
-        try:
-            if self._sanitized:
-                self._sanitized.result()
-        except build.CompileError as error:
-            raise Blocked(f"it does not compile with a sanitizer: {error}") from error
+        self._is_built()
+        if isinstance(self._trouble, build.CompileError):
+            raise Blocked(f"it does not compile with a sanitizer: {self._trouble}") from self._trouble
+        if self._trouble:
+            raise self._trouble
         built = self.target.start(binary).without_memory_limit()
         words = ("env", *sanitizers.ENVIRONMENT, *sanitizers.same_addresses(), *built.words)
         return replace(built, words=words)
+
+    def _is_built(self, seconds: float | None = None) -> bool:
+        """Waits, so many seconds at most, until the build with sanitizers has ended, if there is one."""
+        for _, self._trouble in self._building.ended(seconds=seconds):
+            pass
+        return not self._building
 
     def _make(self, command: Command, program: Path | None, options: dict[str, Any]) -> Server:
         """`program`: which one it is, where it is not the command's first word."""
@@ -228,21 +231,18 @@ class Grading:
         return CheckResult(id, title, about, check.area, check.points)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Runs the checks side by side, each in a process of its own; one after another if pytest is to."""
+        """Runs the checks side by side, in processes of their own; one after another if pytest is to."""
         if self._at_once == 1 or session.config.option.collectonly:
             return None
         slowness()  # is found out here, once for all of them
         to_do, at_once = list(session.items), 1  # the first alone: the server may not even listen
-        built, tell = multiprocessing.Pipe(duplex=False)
-        with built, tell, Apart[pytest.Item, _Account]() as running:
-            if self._sanitized:
-                self._sanitized.add_done_callback(partial(_tell, tell))
+        with Apart[pytest.Item, _Account](partial(self._run_apart, session.items)) as running:
             while to_do or running:
                 while len(running) < at_once and (item := self._next(to_do)):
                     to_do.remove(item)
                     self._progress(self.results[item.nodeid].title)
-                    running.start(item, partial(self._run_apart, item))
-                for item, account in running.ended([built] if to_do and len(running) < at_once else []):
+                    running.start(item, session.items.index(item), self._habits, self.never_listens, self._trouble)
+                for item, account in running.ended(*[self._building] if len(running) < at_once else []):
                     self._take(item, account)
                     session.testsfailed += self.results[item.nodeid].status is not Status.PASS
                     self._checked()
@@ -251,15 +251,20 @@ class Grading:
 
     def _next(self, to_do: list[pytest.Item]) -> pytest.Item | None:
         """Which check begins next: after the very first those that last long, once what they need is built."""
-        built = not self._sanitized or self._sanitized.done()
+        built = self._is_built(seconds=0)
         ready = [item for item in to_do if built or not self.check_of(item).needs_source]
         begun = len(to_do) < len(self.results)
         long = (i for i in ready if begun and (self.check_of(i).needs_source or self.check_of(i).long))
         return next(long, next(iter(ready), None))
 
-    def _run_apart(self, item: pytest.Item) -> "_Account":
-        """In a process of its own: runs one check."""
+    def _run_apart(
+        self, items: list[pytest.Item], index: int, habits: Habits, never_listens: bool, trouble: Exception | None
+    ) -> "_Account":
+        """In a process of its own: runs one check, with what is known by now."""
         self._progress = self._failed = self._checked = lambda *_: None
+        self._habits, self.never_listens, self._trouble = habits, never_listens, trouble
+        self._building = Apart(self.target.build)  # the other one's is no child of this process
+        item = items[index]
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         except KeyboardInterrupt:
@@ -267,11 +272,11 @@ class Grading:
             raise
         return self._results_of(item), self._habits, self.never_listens
 
-    def _take(self, item: pytest.Item, account: "_Account | None") -> None:
-        """Notes what _run_apart() has said; None if it was killed."""
+    def _take(self, item: pytest.Item, account: "_Account | Exception") -> None:
+        """Notes what _run_apart() has said."""
         results, step = self._results_of(item), self.target.lesson.step(self.check_of(item).step)
-        if not account:
-            self.judge(results[0], GraderTrouble("the process that ran this check was killed"), step)
+        if isinstance(account, Exception):
+            self.judge(results[0], account, step)
         else:
             told, habits, never_listens = account
             for mine, theirs in zip(results, told, strict=True):
@@ -286,6 +291,9 @@ class Grading:
         """The check's result here, and the one that the explanation completes, if there is one."""
         explained = [self._explanation.failed] if self._explanation else []
         return [results[item.nodeid] for results in (self.results, *explained)]
+
+    def pytest_unconfigure(self) -> None:
+        self._building.close()
 
     def pytest_keyboard_interrupt(self) -> None:
         self.interrupted = True
@@ -367,11 +375,6 @@ class Grading:
 _Account = tuple[list[CheckResult], Habits, bool]
 
 
-def _tell(channel: Connection, _: object) -> None:
-    with suppress(OSError):  # nobody waits for it any more
-        channel.send_bytes(b"built")
-
-
 class Interrupted(Exception):
     """Ctrl-C came in the middle; `report` holds what was graded until then."""
 
@@ -405,38 +408,39 @@ def grade(
         command, broken = Command(()), str(error)
     except build.CompileError as error:
         command, broken = Command(()), f"{target.name} does not compile:\n{error}"
-    isolation = None if target.command or target.solutions else Isolation(target.lesson, target.build_alone, partial(_grade_alone, target))
-    plugin = Grading(
-        target,
-        command,
-        only,
-        progress,
-        failed=isolation.expect if isolation else lambda step, sanitized: None,
-        first=first,
-        checked=lambda: so_far(plugin.report(time.perf_counter() - start)),
-        at_once=at_once,
-    )
-    code = run_checks(plugin, ["--collect-only"] if broken else [])
-    report = plugin.report(time.perf_counter() - start)
-    if trouble := chapter_trouble(target):
-        report.notes.append(trouble)
-    if broken:
-        report.broken = broken
-        report.notes.append(broken)
-        for check in report.checks:
-            check.status = Status.BLOCKED
-            check.observed = " ".join(broken.splitlines()[:2])
-    elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
-        raise Interrupted(report)
-    elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
-        raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
-    elif explain and not _explained(plugin, progress, at_once):
-        raise Interrupted(report)
-    if isolation:
-        try:
-            isolation.isolate(report, progress, plugin.sanitized_steps)
-        except KeyboardInterrupt:
-            raise Interrupted(report) from None
+    with ExitStack() as stack:
+        isolation = None
+        if not target.command and not target.solutions:
+            isolation = stack.enter_context(Isolation(target.lesson, target.build_alone, partial(_grade_alone, target)))
+
+        def checked() -> None:
+            so_far(plugin.report(time.perf_counter() - start))
+            if isolation:
+                isolation.go_on()
+
+        failed = isolation.expect if isolation else lambda step, sanitized: None
+        plugin = Grading(target, command, only, progress, None, failed, first, checked, at_once)
+        code = run_checks(plugin, ["--collect-only"] if broken else [])
+        report = plugin.report(time.perf_counter() - start)
+        if trouble := chapter_trouble(target):
+            report.notes.append(trouble)
+        if broken:
+            report.broken = broken
+            report.notes.append(broken)
+            for check in report.checks:
+                check.status = Status.BLOCKED
+                check.observed = " ".join(broken.splitlines()[:2])
+        elif code == pytest.ExitCode.INTERRUPTED and plugin.interrupted:
+            raise Interrupted(report)
+        elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
+            raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
+        elif explain and not _explained(plugin, progress, at_once):
+            raise Interrupted(report)
+        if isolation:
+            try:
+                isolation.isolate(report, progress, plugin.sanitized_steps)
+            except KeyboardInterrupt:
+                raise Interrupted(report) from None
         report.seconds = time.perf_counter() - start
     return report
 

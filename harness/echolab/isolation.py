@@ -6,10 +6,8 @@ finished chapters around it, and the better of the two counts.
 
 import os
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from echolab import stubs
 from echolab.apart import Apart
@@ -33,15 +31,22 @@ class Isolation:
     """
 
     def __init__(self, lesson: Lesson, build: Builder, grade: Grader) -> None:
-        self._lesson, self._build_alone, self._grade = lesson, build, grade
+        self._lesson, self._grade = lesson, grade
         self._mine = self._chapters()
         self._handed_out = stubs.chapters(lesson.of_the_course)
         self._possible = lesson.source(solutions=True).exists()
         self._kept = KeptVerdicts(lesson)
-        # A future for each step that is wanted: the compiler's errors, or None once it is built.
-        self._builds: dict[Step, Future[str | None]] = {}
+        self._building = Apart[tuple[Step, ...], dict[int, str]](build)
         self._wanted: dict[Step, bool] = {}
-        self._builder = ThreadPoolExecutor(1)
+        self._asked: set[Step] = set()
+        # What came of it: the compiler's errors, None, or why it could not be tried.
+        self._built: dict[Step, str | Exception | None] = {}
+
+    def __enter__(self) -> "Isolation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._building.close()
 
     def _chapters(self) -> dict[int, Region]:
         """The student's chapters as they are now; none if there is no file."""
@@ -52,28 +57,25 @@ class Isolation:
     def expect(self, step: Step, sanitized: bool) -> None:
         """Begins to build what isolate() needs for this step."""
         chapter = self._mine.get(step.number)
-        if not chapter or not self._possible or step in self._builds or self._untouched(step):
-            return
-        if not self._kept.find(step, chapter):
-            self._builds[step] = Future()
-            self._wanted[step] = sanitized
-            self._builder.submit(self._build)
+        if chapter and self._possible and not self._untouched(step) and not self._kept.find(step, chapter):
+            self._want(step, sanitized)
 
-    def _build(self) -> None:
-        """Builds all that is wanted by now in one go, but first those whose grading takes longest."""
-        wanted, self._wanted = self._wanted, {}
-        slow = [step for step, sanitized in wanted.items() if sanitized]
-        for steps in (slow, [step for step in wanted if step not in slow]):
-            if not steps:
-                continue
-            try:
-                errors = self._build_alone(steps, steps is slow)
-            except BaseException as error:
-                for step in steps:
-                    self._builds[step].set_exception(error)
-                continue
+    def _want(self, step: Step, sanitized: bool) -> None:
+        if step not in self._asked:
+            self._asked.add(step)
+            self._wanted[step] = sanitized
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Builds, in one go, all that is wanted by now; but first those whose grading takes longest."""
+        for steps, errors in self._building.ended(seconds=0):
             for step in steps:
-                self._builds[step].set_result(errors.get(step.number))
+                self._built[step] = errors if isinstance(errors, Exception) else errors.get(step.number)
+        if self._wanted and not self._building:
+            slow = tuple(step for step, sanitized in self._wanted.items() if sanitized)
+            steps = slow or tuple(self._wanted)
+            self._wanted = {step: sanitized for step, sanitized in self._wanted.items() if step not in steps}
+            self._building.start(steps, steps, bool(slow))
 
     def _untouched(self, step: Step) -> bool:
         mine, pristine = self._mine.get(step.number), self._handed_out.get(step.number)
@@ -108,7 +110,7 @@ class Isolation:
         unknown = [step for step in chosen if step not in verdicts]
         unknown.sort(key=lambda step: step.number not in sanitized)
         for step in unknown:
-            self.expect(step, step.number in sanitized)
+            self._want(step, step.number in sanitized)
         found = self._find_out(unknown, progress)
         now = self._chapters()
         for step, verdict in found.items():
@@ -122,29 +124,25 @@ class Isolation:
     def _find_out(self, steps: list[Step], progress: Progress) -> dict[Step, Verdict]:
         """Grades all `steps`, side by side."""
         verdicts: dict[Step, Verdict] = {}
-        if not steps:
-            return verdicts
-        with Apart[Step, list[CheckResult]]() as running:
-
-            def take() -> None:
-                for step, results in running.ended():
-                    if results is None:
-                        raise GraderTrouble("a process that graded a step by itself was killed")
+        to_do = list(steps)
+        with Apart[Step, list[CheckResult]](self._grade) as running:
+            while to_do or running:
+                self.go_on()
+                progress(f"{'building' if self._building else 'grading'} each step by itself")
+                for step in [step for step in to_do if step in self._built]:
+                    if len(running) == len(os.sched_getaffinity(0)):
+                        break
+                    to_do.remove(step)
+                    if isinstance(error := self._built[step], Exception):
+                        raise error
+                    if error:
+                        verdicts[step] = Verdict(error=error)
+                    else:
+                        running.start(step, self._lesson, step)
+                for step, results in running.ended(self._building):
+                    if isinstance(results, Exception):
+                        raise results
                     verdicts[step] = Verdict(tuple(results))
-
-            progress("building each step by itself")
-            steps_of = {self._builds[step]: step for step in steps}
-            for built in as_completed(steps_of):
-                step, error = steps_of[built], built.result()
-                if error:
-                    verdicts[step] = Verdict(error=error)
-                    continue
-                if len(running) == len(os.sched_getaffinity(0)):
-                    take()
-                running.start(step, partial(self._grade, self._lesson, step))
-            progress("grading each step by itself")
-            while running:
-                take()
         return verdicts
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -202,15 +203,15 @@ def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_les
 def test_a_check_whose_process_is_killed_is_the_graders_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     run_apart = Grading._run_apart
 
-    def killed(grading: Grading, item: pytest.Item) -> object:
-        if item.name == "a_client_is_let_in":
+    def killed(grading: Grading, items: list[pytest.Item], index: int, *known: Any) -> object:
+        if items[index].name == "a_client_is_let_in":
             os.kill(os.getpid(), signal.SIGKILL)
-        return run_apart(grading, item)
+        return run_apart(grading, items, index, *known)
 
     monkeypatch.setattr(Grading, "_run_apart", killed)
     report = grade(Target(course.lessons()[0], solutions=True))
     [trouble] = report.having(Status.ERROR)
-    assert trouble.id == "1.2.a_client_is_let_in" and trouble.observed == "the process that ran this check was killed"
+    assert trouble.id == "1.2.a_client_is_let_in" and trouble.observed == "the process that did this was killed"
     assert {check.status for check in report.checks if check is not trouble} == {Status.PASS}
 
 
