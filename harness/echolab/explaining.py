@@ -47,6 +47,7 @@ class Explanation:
         self, lesson: Lesson, sources: tuple[Path, ...], program: str, failed: dict[str, CheckResult]
     ) -> None:
         self._lesson, self._sources, self.failed = lesson, sources, failed
+        self._given = _given(lesson)
         self._servers: list[tuple[Server, Witness]] = []
         self._obstructed = ""  # why the last server has no witness
         self.why_not = self._obstacle(program)
@@ -141,8 +142,8 @@ class Explanation:
         samples = _samples(server, witness) if failed else []
         step = self._lesson.step(int(check.id.split(".")[1]))
         places = Places(witness.program, events, witness.base)
-        own_files = (place.file for event in events for place in places.of(event))
-        files = self._sources or tuple(sorted({file for file in own_files if self._is_own(file)}))
+        all_files = {place.file for event in events for place in places.of(event)}
+        files = self._sources or tuple(sorted(filter(self._is_own, all_files)))
         scene = Scene(
             check=check.id.rpartition(".")[2],
             area=check.area,
@@ -175,11 +176,13 @@ class Explanation:
             return file in self._sources
         if not file.is_absolute() or not file.exists() or Path("/usr") in file.parents:
             return False
-        given = [ROOT / "lessons" / "common"]
-        for number in range(1, self._lesson.number):
-            slug = next(found for found in _slugs() if found.startswith(f"{number}-"))
-            given += [ROOT / "lessons" / slug, ROOT / "solutions" / slug]
-        return not any(folder in file.parents for folder in given)
+        return not any(folder in file.parents for folder in self._given)
+
+
+def _given(lesson: Lesson) -> list[Path]:
+    """Where the files are that a student has not written."""
+    earlier = [folder.name for folder in (ROOT / "lessons").glob("[0-9]-*") if int(folder.name[0]) < lesson.number]
+    return [ROOT / "lessons" / "common", *(ROOT / kind / name for kind in ("lessons", "solutions") for name in earlier)]
 
 
 def _find(scene: Scene) -> Finding | None:
@@ -191,10 +194,6 @@ def _where_it_should_be(scene: Scene, step: Step) -> Finding | None:
     """The function that the failed step is about."""
     place = scene.definition(step.functions[0])
     return Finding(place, None, "the_function_of_the_step") if place else None
-
-
-def _slugs() -> list[str]:
-    return [folder.name for folder in (ROOT / "lessons").iterdir()]
 
 
 def _first_pid(events: list[Event], main: int) -> int:

@@ -163,6 +163,10 @@ class Grading:
     def check_of(item: pytest.Item) -> Check:
         return item.function.check  # type: ignore[attr-defined]
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        if not config.pluginmanager.hasplugin("terminal"):
+            config.option.tbstyle = "no"  # nobody reads tracebacks, and they take long
+
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         wanted = f"lesson_{self.target.lesson.number}.py"
         return True if collection_path.suffix == ".py" and collection_path.name != wanted else None

@@ -399,8 +399,7 @@ class Places:
         return tuple(place for a in addresses for place in self._known.get(a, ()))
 
     def _look_up(self, addresses: list[int]) -> None:
-        tool = shutil.which("addr2line")
-        if not addresses or not tool or not self._program:
+        if not addresses or not self._program or not (tool := shutil.which("addr2line")):
             return
         words = [f"{address:#x}" for address in addresses]
         try:
