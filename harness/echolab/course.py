@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,10 @@ class UnknownLesson(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a lesson. `docs` is a path with an anchor, from the project's top folder."""
+    """One step of a lesson. `docs` is a path with an anchor, from the project's top folder.
+
+    `hint_for` has, by name, the checks for which there is a better first hint than hints[0].
+    """
 
     lesson: int
     number: int
@@ -27,6 +30,7 @@ class Step:
     goal: str
     hints: tuple[str, ...]
     docs: str
+    hint_for: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def id(self) -> str:
@@ -94,6 +98,7 @@ def _load(path: Path) -> Lesson:
             goal=step["goal"],
             hints=tuple(step["hints"]),
             docs=step["docs"],
+            hint_for=step.get("hint_for", {}),
         )
         for position, step in enumerate(data["step"], 1)
     )

@@ -357,7 +357,8 @@ class Grading:
             result.cause, result.where = error.cause, self.target.where(step)
             if error.line and result.where:
                 result.where = Where(result.where.file, error.line)
-            result.hint, result.docs = step.hints[0], step.docs
+            name = result.id.rpartition(".")[2]
+            result.hint, result.docs = step.hint_for.get(name, step.hints[0]), step.docs
         elif isinstance(error, Blocked):
             result.status, result.observed = Status.BLOCKED, str(error)
         else:

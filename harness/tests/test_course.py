@@ -108,8 +108,10 @@ def test_the_stub_fails_every_step_and_each_failure_is_explained(
 
 
 @each_lesson
-def test_the_solution_has_all_points(lesson: Lesson) -> None:
+def test_the_solution_has_all_points_and_each_hint_for_a_check_its_check(lesson: Lesson) -> None:
     report = grade(Target(lesson, solutions=True))
+    with_hints = {f"{step.id}.{name}" for step in lesson.steps for name in step.hint_for}
+    assert with_hints <= {check.id for check in report.checks}
     assert {c.id: c.observed for c in report.checks if c.status is not Status.PASS} == {}
     assert report.score == report.max_score == 100
 
