@@ -13,7 +13,7 @@ import signal
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -384,22 +384,29 @@ class Places:
     def __init__(
         self, program: Path | None, events: Iterable[Event], base: int | None = None
     ) -> None:
-        self._program = program
-        births = [e for e in events if e.kind is Kind.START and e.call == "process"]
+        self._program, self._events = program, list(events)
+        births = [e for e in self._events if e.kind is Kind.START and e.call == "process"]
         self._base = {event.pid: event.arguments[1] for event in births}
         self._any_base = base if base is not None else births[-1].arguments[1] if births else 0
         self._known: dict[int, tuple[Place, ...]] = {}
 
     def of(self, event: Event) -> tuple[Place, ...]:
         """The places of an event's frames, innermost first, inlined functions unfolded."""
+        addresses = self._addresses(event)
+        if not self._known.keys() >= set(addresses):
+            self._look_up({a for each in [*self._events, event] for a in self._addresses(each)} - self._known.keys())
+        return tuple(place for a in addresses for place in self._known[a])
+
+    def _addresses(self, event: Event) -> list[int]:
         base = self._base.get(event.pid, self._any_base)
         # A return address is behind its call; the call is what is wanted.
-        addresses = [frame - base - 1 for frame in event.frames]
-        self._look_up([a for a in addresses if a not in self._known and 0 <= a < 1 << 63])
-        return tuple(place for a in addresses for place in self._known.get(a, ()))
+        found = (frame - base - 1 for frame in event.frames)
+        return [address for address in found if 0 <= address < 1 << 63]
 
-    def _look_up(self, addresses: list[int]) -> None:
-        if not addresses or not self._program or not (tool := shutil.which("addr2line")):
+    def _look_up(self, addresses: Collection[int]) -> None:
+        """All in one go: to read the debug information takes longer than to look in it."""
+        self._known |= dict.fromkeys(addresses, ())
+        if not self._program or not (tool := shutil.which("addr2line")):
             return
         words = [f"{address:#x}" for address in addresses]
         try:
