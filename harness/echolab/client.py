@@ -70,6 +70,7 @@ class Client:
         self._error = self._socket.connect_ex(self._peer)
         self._address = self._socket.getsockname()
         server.clients.append(self)
+        server.watch(self._address)
 
     def _note(self, what: str, size: int | None = None, now: int = 0) -> None:
         self._server.acts.append(Act(now or time.monotonic_ns(), self._number, what, size))
@@ -144,27 +145,6 @@ class Client:
             return "none yet"
         except OSError:
             return "reset"
-
-    def in_flight(self) -> bool:
-        """Whether bytes, or an end of file, are under way in either direction."""
-        return any(end and (end.unsent or end.state.endswith("SYN_RECV")) for end in self._ends())
-
-    def may_arrive(self) -> bool:
-        """Whether something is under way that need not wait until somebody reads what is there already.
-
-        Who leaves bytes unread is not asleep in read, and more of them would not wake it.
-        """
-        ends = self._ends()
-        return any(
-            sender and (sender.state.endswith("SYN_RECV") or (sender.unsent and not (receiver and receiver.unread)))
-            for sender, receiver in (ends, ends[::-1])
-        )
-
-    def _ends(self) -> tuple[sockets.Socket | None, sockets.Socket | None]:
-        """The server's and ours."""
-        if self._socket.fileno() < 0:
-            return None, None
-        return self._server_end(), sockets.connection(self._address, self._peer)
 
     def send(self, data: bytes) -> Outcome:
         """Sends all of `data`, reading nothing."""

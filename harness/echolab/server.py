@@ -29,7 +29,6 @@ from echolab.witness import Witness
 # When it is certain that nothing more will happen. All of these only bound how long a wrong server
 # is watched: what a right one does is an event, and ends the wait by itself.
 _ASLEEP = 0.03  # seconds in which nobody ran, all asleep without a limit and no byte under way
-_ASLEEP_IN_FLIGHT = 1.0  # the same, with bytes under way: longer than TCP delays an acknowledgement
 _TIMED_WAKES = 4  # who sleeps for a time has been awake so often, and done nothing
 _TIMED_SECONDS = 0.5
 _TIMED_SECONDS_AGAIN = 0.1  # the same, of who is known to poll, with no byte under way
@@ -144,6 +143,7 @@ class Server:
         self._look_ms = 0.0  # how long the last look at all tasks has taken
         self.pid = 0
         self.habits = habits or Habits()
+        self._watched: set[tuple[str, int]] = set()  # addresses of clients
         self.clients: list[Client] = []
         self.acts: deque[Act] = deque(maxlen=_MOST_ACTS)
         self._client_numbers = itertools.count(1)
@@ -494,6 +494,24 @@ class Server:
 
     # -- waiting
 
+    def watch(self, client: tuple[str, int]) -> None:
+        """From now on, what is under way to and from this client's address counts."""
+        self._watched.add(client)
+
+    def connections(self) -> Iterator[sockets.Connection]:
+        """Those that are watched and not over."""
+        for client in [*self._watched]:
+            found = sockets.ends((self.host, self.port), client)
+            if found.is_over:
+                self._watched.discard(client)
+            else:
+                yield found
+
+    def may_hear(self) -> bool:
+        """Whether something is under way that arrives by itself."""
+        queue = sockets.listener(self.host, self.port)
+        return any(found.may_arrive(queue) for found in self.connections())
+
     def until(
         self,
         reached: Callable[[], object],
@@ -540,7 +558,7 @@ class Server:
         limits = self._asleep_twice()
         return bool(
             self.until(
-                lambda: limits() is not None and not any(c.in_flight() for c in self.clients), quiet=True
+                lambda: not any(c.in_flight for c in self.connections()) and limits() is not None, quiet=True
             )
         )
 
@@ -656,12 +674,15 @@ class _Patience:
             return self._too_many(halted)
         tasks = tuple(server.tasks())
         if server.exit_code is not None and all(task.state == "Z" for task in tasks):
-            return server.describe()
+            return None if server.may_hear() else server.describe()
         if self._first is None:
             self._first = {task.tid: task for task in tasks}
         if now - self._start > _DEADLINE * slowness():
             return f"{server.describe()}, after {now - self._start:.0f} s"
         if (used := self._cpu_since_start(tasks)) > self._spin_ns:
+            if server.may_hear():
+                self._first = {task.tid: task for task in tasks}
+                return None
             if len(tasks) - len(self._first) > _MANY_TASKS:
                 return self._too_many(len(tasks))
             server.habits.spins = True
@@ -682,9 +703,8 @@ class _Patience:
         asleep = _STOPPED if any(task.state == "T" for task in tasks) else self._asleep
         if self._samples < 3 or now - self._since < asleep:
             return None
-        if now - self._since < _ASLEEP_IN_FLIGHT and any(client.may_arrive() for client in server.clients):
-            return None
-        return server.describe()
+        # In this order: what has come before anybody could look has woken somebody.
+        return None if server.may_hear() or tuple(server.tasks()) != tasks else server.describe()
 
     def _too_many(self, tasks: int) -> str:
         self.cause = "it forks, or starts threads, without end: who comes back into the loop?"
@@ -702,12 +722,14 @@ class _Patience:
         return sum(t.cpu_ns - (first[t.tid].cpu_ns if t.tid in first else 0) for t in tasks)
 
     def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
-        """Whether those that sleep for a time have woken several times, and the others not at all."""
-        if self._same.keys() != {task.tid for task in tasks}:  # who has come or gone has done something
+        """Whether those that sleep for a time have woken several times, and the others not at all, since
+        all that was under way has come."""
+        if not self._timed:
+            return False
+        # Who has come or gone has done something.
+        if self._same.keys() != {task.tid for task in tasks} or self._server.may_hear():
             self._same, self._same_since = {task.tid: task for task in tasks}, now
-        in_flight = any(client.in_flight() for client in self._server.clients)
-        again = self._server.habits.polls and not in_flight
-        if now - self._same_since < (_TIMED_SECONDS_AGAIN if again else _TIMED_SECONDS):
+        if now - self._same_since < (_TIMED_SECONDS_AGAIN if self._server.habits.polls else _TIMED_SECONDS):
             return False
         for task in tasks:
             ran = task.ran - self._same[task.tid].ran
@@ -716,4 +738,4 @@ class _Patience:
                     return False
             elif ran or task.sleep is not Sleep.ENDLESS:
                 return False
-        return bool(self._timed)
+        return True

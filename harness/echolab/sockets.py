@@ -32,7 +32,8 @@ _REPLY = struct.Struct("=BBBB 4s 16s 16s III IIIII".replace(" ", ""))  # struct 
 
 @dataclass(frozen=True)
 class Socket:
-    """One TCP socket. `unsent` and `unread` are bytes; a listener's `unread` counts waiting clients."""
+    """One TCP socket. `unsent` and `unread` are bytes; a listener's `unread` counts waiting clients, and
+    its `unsent` is how many may wait (0 where the kernel has no inet_diag)."""
 
     address: str
     port: int
@@ -60,6 +61,45 @@ def connection(local: tuple[str, int], peer: tuple[str, int]) -> Socket | None:
     """The end of a connection that has the address `local`, or None if it is gone."""
     found = _lookup(*local, *peer)
     return found if found and found.state != LISTEN else None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Both ends of a connection, as they are now; None is one that is gone."""
+
+    server: Socket | None
+    client: Socket | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client's end is closed, and nothing comes to the server, or from it, any more."""
+        client = self.client
+        closed = not client or client.state == "TIME_WAIT" or not (client.inode or client.unsent)
+        return closed and not (self.server and self.server.unsent)
+
+    @property
+    def is_opening(self) -> bool:
+        return any(end and "SYN" in end.state for end in (self.server, self.client))
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether bytes, an end of file or the connection itself are under way, in either direction."""
+        return self.is_opening or any(end and end.unsent for end in (self.server, self.client))
+
+    def may_arrive(self, queue: Socket | None) -> bool:
+        """Whether TCP brings what is in flight by itself: now, or when it sends that again.
+
+        Not what waits until somebody reads, or makes room in the listener's full `queue`: whoever leaves
+        that is not asleep in read, or accept, and more of it would wake nobody.
+        """
+        if self.is_opening:
+            return not (queue and queue.unread > queue.unsent)
+        both = (self.server, self.client), (self.client, self.server)
+        return any(sender and sender.unsent and not (receiver and receiver.unread) for sender, receiver in both)
+
+
+def ends(server: tuple[str, int], client: tuple[str, int]) -> Connection:
+    return Connection(connection(server, client), connection(client, server))
 
 
 def listeners(pid: int | str = "self") -> list[Socket]:

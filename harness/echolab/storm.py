@@ -31,7 +31,7 @@ def storm(server: "Server", number: int, at_once: int) -> Outcome:
 
 class _Crowd:
     def __init__(self, server: "Server", number: int) -> None:
-        self._address = (server.host, server.port)
+        self._server = server
         self.poller = select.epoll()
         self.waiting: dict[int, socket.socket] = {}
         self.to_come = number
@@ -44,7 +44,8 @@ class _Crowd:
         self.to_come -= 1
         client = socket.socket()
         client.setblocking(False)
-        client.connect_ex(self._address)
+        client.connect_ex((self._server.host, self._server.port))
+        self._server.watch(client.getsockname())
         self.waiting[client.fileno()] = client
         self.poller.register(client, select.EPOLLOUT | select.EPOLLIN)
 

@@ -7,10 +7,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from echolab.client import Client
 from echolab.procfs import Sleep
 from echolab.server import _Patience
-from echolab.sockets import Socket
+from echolab.sockets import Connection, Socket
 from echolab.storm import _Crowd
 
 
@@ -26,7 +25,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, *seen: tuple[float, list[Any]]) -> li
         halted=0,
         exit_code=None,
         habits=SimpleNamespace(spins=False, polls=False),
-        clients=[],
+        may_hear=lambda: False,
         tasks=lambda: tasks,
         describe=lambda: "given up",
     )
@@ -57,22 +56,42 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
 
 
 @pytest.mark.parametrize(
-    ("there", "here", "may"),
+    ("there", "here", "waiting", "may"),
     [
-        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 0, 0), False),
-        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 9, 0), True),
-        (("ESTABLISHED", 0, 5), ("ESTABLISHED", 9, 0), False),  # nobody on the server's side reads
-        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 0), True),  # what the server sends comes to us
-        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 5), False),
-        (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), True),
+        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 0, 0), 0, False),
+        (("ESTABLISHED", 0, 0), ("ESTABLISHED", 9, 0), 0, True),
+        (("ESTABLISHED", 0, 5), ("ESTABLISHED", 9, 0), 0, False),  # nobody on the server's side reads
+        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 0), 0, True),  # what the server sends comes to us
+        (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 5), 0, False),
+        (("ESTABLISHED", 0, 0), ("FIN_WAIT1", 1, 0), 0, True),
+        (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 0, True),
+        (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 3, True),
+        (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 9, False),  # nobody accepts, and there is no room
     ],
 )
 def test_what_waits_for_a_reader_does_not_arrive(
-    monkeypatch: pytest.MonkeyPatch, there: tuple[str, int, int], here: tuple[str, int, int], may: bool
+    there: tuple[str, int, int], here: tuple[str, int, int], waiting: int, may: bool
 ) -> None:
-    ends = tuple(Socket("127.0.0.1", 1, *end, 7) for end in (there, here))
-    monkeypatch.setattr(Client, "_ends", lambda self: ends)
-    assert Client.__new__(Client).may_arrive() is may
+    server, client = (Socket("127.0.0.1", 1, *end, 7) for end in (there, here))
+    assert Connection(server, client).may_arrive(Socket("127.0.0.1", 1, "LISTEN", 8, waiting, 7)) is may
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "over"),
+    [
+        (None, None, True),
+        (("ESTABLISHED", 0, 0, 7), ("ESTABLISHED", 0, 0, 7), False),
+        (("ESTABLISHED", 0, 0, 7), ("FIN_WAIT1", 1, 0, 0), False),  # the end of file is under way
+        (("CLOSE_WAIT", 0, 1, 7), ("FIN_WAIT2", 0, 0, 0), True),
+        (("CLOSE_WAIT", 0, 1, 7), ("FIN_WAIT2", 0, 0, 7), False),  # a half-close: it still reads
+        (("ESTABLISHED", 5, 0, 7), None, False),  # what comes will be answered with a reset
+    ],
+)
+def test_a_connection_is_over_when_nothing_comes_to_the_server_any_more(
+    there: tuple[str, int, int, int] | None, here: tuple[str, int, int, int] | None, over: bool
+) -> None:
+    server, client = (end and Socket("127.0.0.1", 1, *end) for end in (there, here))
+    assert Connection(server, client).is_over is over
 
 
 def test_a_client_of_a_storm_that_is_cut_off_before_it_has_sent_is_the_servers_doing() -> None:
