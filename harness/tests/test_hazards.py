@@ -222,11 +222,11 @@ def test_a_machine_that_stands_still_for_a_while_changes_no_verdict(student: Stu
 # -- where little is as usual
 
 
-def launched(student: Student, *arguments: str, **environment: str | None) -> str:
-    """What harness/lab prints, without the variables that are None; it has to pass."""
+def launched(student: Student, *arguments: str, under: list[str] = [], **environment: str | None) -> str:
+    """What harness/lab prints, started `under` other commands, without the variables that are None; it has to pass."""
     changed = {"LAB_NO_INSTALL": "1", "COLUMNS": "80"} | environment
     done = subprocess.run(
-        [student.root / "harness" / "lab", *arguments],
+        [*under, student.root / "harness" / "lab", *arguments],
         env={name: value for name, value in (os.environ | changed).items() if value is not None},
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -267,6 +267,24 @@ def test_a_clock_that_is_set_changes_no_verdict(student: Student, jump: str, tmp
     clock.write_text(f"{jump}\n", encoding="ascii")
     resume(own)
     assert "100 of 100 points" in grader.communicate(timeout=120)[0]
+
+
+# Of all packets but resets, which are never sent again.
+LOSES_PACKETS = """\
+ip link set lo up &&
+iptables -A INPUT -p tcp ! --tcp-flags RST RST -m statistic --mode random --probability 0.02 -j DROP &&
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("lesson", ["1", "2.2", "4.4"])
+def test_a_network_that_loses_packets_changes_no_verdict(student: Student, lesson: str) -> None:
+    """As the loopback itself does when memory is short: TCP sends them again, after 0.2 s or much later."""
+    under = ["unshare", *(["--map-root-user"] if os.getuid() else []), "--net", "sh", "-c", LOSES_PACKETS, "sh"]
+    possible = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
+    if possible.returncode:
+        pytest.skip(f"no network can be made that loses packets: {possible.stderr.strip()}")
+    assert "points" in launched(student, "check", lesson, "--solutions", under=under)
 
 
 def test_what_has_an_older_date_is_built_all_the_same(student: Student) -> None:
