@@ -498,19 +498,16 @@ class Server:
         """From now on, what is under way to and from this client's address counts."""
         self._watched.add(client)
 
-    def connections(self) -> Iterator[sockets.Connection]:
-        """Those that are watched and not over."""
-        for client in [*self._watched]:
-            found = sockets.ends((self.host, self.port), client)
-            if found.is_over:
-                self._watched.discard(client)
-            else:
-                yield found
-
     def may_hear(self) -> bool:
         """Whether something is under way that arrives by itself."""
         queue = sockets.listener(self.host, self.port)
-        return any(found.may_arrive(queue) for found in self.connections())
+        for client in [*self._watched]:
+            found = sockets.ends((self.host, self.port), client)
+            if found.may_arrive(queue):
+                return True
+            if found.is_over:
+                self._watched.discard(client)
+        return False
 
     def until(
         self,
@@ -554,11 +551,11 @@ class Server:
             delay = max(min(delay * 1.5, 10), self._look_ms)
 
     def settle(self) -> bool:
-        """Waits until the server sleeps, whatever in, and no byte is under way; False if it runs on."""
+        """Waits until the server sleeps, whatever in, and nothing is under way to it; False if it runs on."""
         limits = self._asleep_twice()
         return bool(
             self.until(
-                lambda: not any(c.in_flight for c in self.connections()) and limits() is not None, quiet=True
+                lambda: not self.may_hear() and limits() is not None, quiet=True
             )
         )
 

@@ -81,13 +81,9 @@ class Connection:
     def is_opening(self) -> bool:
         return any(end and "SYN" in end.state for end in (self.server, self.client))
 
-    @property
-    def in_flight(self) -> bool:
-        """Whether bytes, an end of file or the connection itself are under way, in either direction."""
-        return self.is_opening or any(end and end.unsent for end in (self.server, self.client))
-
     def may_arrive(self, queue: Socket | None) -> bool:
-        """Whether TCP brings what is in flight by itself: now, or when it sends that again.
+        """Whether TCP brings bytes, an end of file or the connection itself by itself, in either direction:
+        now, or when it sends that again.
 
         Not what waits until somebody reads, or makes room in the listener's full `queue`: whoever leaves
         that is not asleep in read, or accept, and more of it would wake nobody.

@@ -64,6 +64,7 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
         (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 0), 0, True),  # what the server sends comes to us
         (("ESTABLISHED", 9, 5), ("ESTABLISHED", 9, 5), 0, False),
         (("ESTABLISHED", 0, 0), ("FIN_WAIT1", 1, 0), 0, True),
+        (("CLOSE_WAIT", 0, 1), ("FIN_WAIT1", 1, 0), 0, False),  # it has come; that is acknowledged later
         (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 0, True),
         (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 3, True),
         (("SYN_RECV", 0, 0), ("ESTABLISHED", 0, 0), 9, False),  # nobody accepts, and there is no room
