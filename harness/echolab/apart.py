@@ -27,7 +27,7 @@ class Apart(Generic[Key, Value]):
     They end with this one, whatever ends it. A context manager: what is still running when it is left, or
     at close(), is told to stop, as by Ctrl-C, and waited for.
 
-    No threads are wanted beside it: what they have open at a fork stays open in the new process.
+    What this one has open is let go of in them: somebody may wait to see it closed.
     """
 
     def __init__(self, function: Callable[..., Value]) -> None:
@@ -103,6 +103,7 @@ def end_with(parent: int) -> None:
 def _serve(function: Callable[..., Value], channel: Connection, parent: int) -> None:
     end_with(parent)
     signal.signal(signal.SIGTERM, _stop)
+    _let_go_of_all_but(channel.fileno())
     with suppress(KeyboardInterrupt):
         while signal.getsignal(signal.SIGTERM) is _stop:
             arguments = channel.recv()
@@ -111,6 +112,14 @@ def _serve(function: Callable[..., Value], channel: Connection, parent: int) -> 
             except Exception as error:
                 value = error
             channel.send(value)
+
+
+def _let_go_of_all_but(kept: int) -> None:
+    """The numbers stay taken, by /dev/null: what here still believes to own one closes nothing else."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2 and number not in (kept, null):
+            os.dup2(null, number, inheritable=False)
 
 
 def _ignore(*_: object) -> None:
