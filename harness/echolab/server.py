@@ -553,11 +553,7 @@ class Server:
     def settle(self) -> bool:
         """Waits until the server sleeps, whatever in, and nothing is under way to it; False if it runs on."""
         limits = self._asleep_twice()
-        return bool(
-            self.until(
-                lambda: not self.may_hear() and limits() is not None, quiet=True
-            )
-        )
+        return bool(self.until(lambda: not self.may_hear() and limits() is not None, quiet=True))
 
     def _asleep_twice(self) -> Callable[[], dict[Task, float | None] | None]:
         """Says, when called, what has slept since the call before: all, each with how long it asked to
@@ -669,13 +665,13 @@ class _Patience:
         server, now = self._server, self._now()
         if halted := server.halted:
             return self._too_many(halted)
+        if now - self._start > _DEADLINE * slowness():
+            return f"{server.describe()}, after {now - self._start:.0f} s"
         tasks = tuple(server.tasks())
         if server.exit_code is not None and all(task.state == "Z" for task in tasks):
             return None if server.may_hear() else server.describe()
         if self._first is None:
             self._first = {task.tid: task for task in tasks}
-        if now - self._start > _DEADLINE * slowness():
-            return f"{server.describe()}, after {now - self._start:.0f} s"
         if (used := self._cpu_since_start(tasks)) > self._spin_ns:
             if server.may_hear():
                 self._first = {task.tid: task for task in tasks}

@@ -21,8 +21,8 @@ from rich.live import Live
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from echolab.course import Lesson, Step, lessons
 from echolab.apart import end_with
+from echolab.course import Lesson, Step, lessons
 from echolab.grading import Target, grade
 from echolab.progress import Progress, remember
 from echolab.regions import scan
