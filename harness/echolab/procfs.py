@@ -72,7 +72,7 @@ class Task:
 
     @property
     def sleep(self) -> Sleep:
-        if self.state == "T":
+        if self.state in ("T", "t"):
             return Sleep.ENDLESS
         if self.state != "S":
             return Sleep.NONE

@@ -1,4 +1,5 @@
-"""A signal at a chosen instruction: what happens once in a million runs, made to happen (man 2 ptrace)."""
+"""A signal at a chosen instruction, a thread that is late: what happens once in a million runs, made to
+happen (man 2 ptrace)."""
 
 import ctypes
 import errno
@@ -6,6 +7,8 @@ import os
 import platform
 import signal
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from echolab import procfs
 from echolab.sandbox import real_user_of
@@ -60,6 +63,29 @@ def signal_after_interruption(pid: int, first: int, second: int, instructions: i
         os.waitpid(pid, _WALL)
         _ptrace(_DETACH, pid)
         return False
+
+
+@contextmanager
+def held(tids: Iterable[int]) -> Iterator[None]:
+    """These sleeping threads do not run until the end of the block, whoever wakes them: as if the
+    scheduler had no time for them. Then each goes on with the system call that it sleeps in.
+
+    Raises Blocked where tracing is not allowed.
+    """
+    traced = []
+    try:
+        for tid in tids:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                with real_user_of(tid):
+                    _ptrace(_SEIZE, tid)
+                traced.append(tid)
+                _ptrace(_INTERRUPT, tid)
+                os.waitpid(tid, _WALL)
+        yield
+    finally:
+        for tid in traced:
+            with suppress(ProcessLookupError):
+                _ptrace(_DETACH, tid)
 
 
 class _Asleep(Exception):

@@ -1,6 +1,6 @@
 // A wrong server: who was woken and finds that another was faster takes the queue for closed.
 // fails: 4.4.nobody_is_lost_when_many_come_at_once
-// cause: a wake-up is lost|worker
+// cause: finds nothing has to look again
 
 // #region step-1
 bool ClientQueue::push(unique_fd client) {
