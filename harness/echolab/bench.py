@@ -2,7 +2,8 @@
 
 Where one client and the server take turns, both are on one processor: waking a second one costs more
 than all the rest, above all in a virtual machine, and says nothing of the server. Where there are
-many clients, the generator has a processor of its own.
+many clients, the generator has a processor of its own. They are of one session: between sessions
+the kernel divides a processor first (man 7 sched, "The autogroup feature"), and a switch costs more.
 """
 
 import os
@@ -157,7 +158,9 @@ class _Subject:
 
     def _start(self) -> None:
         most = self.settings.most + _AT_ONCE
-        self._server = Server(self.contender.command, build.WARDEN, slots=most, threads=most)
+        self._server = Server(
+            self.contender.command, build.WARDEN, same_session=True, slots=most, threads=most
+        )
         if not (outcome := self._server.start()):
             self.close()
             raise LoadFailed(f"it does not listen: {outcome.observed}")

@@ -34,14 +34,14 @@ class Load:
 
     def __enter__(self) -> "Load":
         try:
-            # A session of its own: Ctrl-C is for us, and we end it.
+            # A process group of its own: Ctrl-C is for us, and we end it.
             self._process = subprocess.Popen(
                 self._words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                start_new_session=True,
+                process_group=0,
             )
         except OSError as error:
             raise GraderTrouble(f"cannot start {BINARY}: {error.strerror}") from error

@@ -129,6 +129,7 @@ class Server:
         *,
         host: str = "127.0.0.1",
         disturb: bool = False,
+        same_session: bool = False,
         witness: Witness | None = None,
         habits: Habits | None = None,
         slots: int = 128,
@@ -147,7 +148,7 @@ class Server:
         self.clients: list[Client] = []
         self.acts: deque[Act] = deque(maxlen=_MOST_ACTS)
         self._client_numbers = itertools.count(1)
-        self._warden_binary, self._disturb = warden, disturb
+        self._warden_binary, self._disturb, self._same_session = warden, disturb, same_session
         self.witness = witness
         self._warden: Warden | None = None
         self._reservation: socket.socket | None = None
@@ -176,6 +177,7 @@ class Server:
                 words,
                 disturb=self._disturb,
                 most_tasks=_MOST_TASKS,
+                same_session=self._same_session,
                 environment=witness.environment if witness else {},
                 sandbox=sandbox,
             )
@@ -563,7 +565,7 @@ class Server:
         def limits() -> dict[Task, float | None] | None:
             nonlocal seen
             tasks = self.tasks()
-            if tasks == list(seen) and all(task.state in "SZ" for task in tasks):
+            if tasks == list(seen) and all(task.state in "SZt" for task in tasks):
                 return seen  # nobody has run between: what was read then was true
             seen = {task: procfs.time_limit(task) for task in tasks}
             return None

@@ -30,7 +30,7 @@ class Warden:
     `environment` adds to our own; in a sandbox, to next to none.
 
     Should they become more than `most_tasks` processes and threads, all are stopped (SIGSTOP) for
-    good, and `halted` is their number.
+    good, and `halted` is their number. A program that we trust may have our session (`same_session`).
 
     Raises NotStarted if it cannot be executed, GraderTrouble if the warden itself cannot work.
     """
@@ -42,6 +42,7 @@ class Warden:
         *,
         disturb: bool = False,
         most_tasks: int = 0,
+        same_session: bool = False,
         sandbox: Sandbox | None = None,
         environment: Mapping[str, str] = {},
     ) -> None:
@@ -56,6 +57,8 @@ class Warden:
             arguments.append("--disturb")
         if most_tasks:
             arguments += ["--most-tasks", str(most_tasks)]
+        if same_session:
+            arguments.append("--same-session")
         if sandbox:
             arguments = sandbox.showing(binary).around(arguments, list(command), environment)
             environment = {}  # it is the server's, not bubblewrap's
@@ -67,7 +70,8 @@ class Warden:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(), output),
-                start_new_session=True,
+                start_new_session=not same_session,
+                process_group=0 if same_session else None,
             )
         except OSError as error:
             raise GraderTrouble(f"cannot start {binary}: {error.strerror}") from error

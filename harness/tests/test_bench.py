@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import HARNESS, Lab
 
-from echolab import bench, build, course, load
+from echolab import bench, build, contenders, course, load
 from echolab.comparison import Comparison, Key, Row
 from echolab.report import figures
 from echolab.server import Command, Server
@@ -135,6 +135,20 @@ def test_one_client_is_measured_as_a_share_of_the_floor_before_and_after(monkeyp
     bench._one_client(0, lambda: next(floors), subject, SimpleNamespace(port=1))  # type: ignore[arg-type]
     (share,) = subject.row.figures.values()
     assert share.samples == {0: 0.95}
+
+
+def test_the_kernel_does_not_divide_the_processor_between_sessions() -> None:
+    sessions = set()
+
+    def look(_: bench._Subject, server: Server) -> None:
+        with load.Load(clients=1, port=server.port) as clients:
+            sessions.update({os.getsid(server.pid), os.getsid(clients._process.pid)})
+
+    contender = contenders.ours(course.find("1")[0], True)
+    subject = bench._Subject(contender, Row("one", 1, True), bench.QUICK)
+    subject.attempt("a look", look)
+    subject.close()
+    assert sessions == {os.getsid(0)} and not subject.row.problems
 
 
 def test_bench_writes_what_the_schema_says(lab: Lab, tmp_path: Path) -> None:

@@ -228,6 +228,14 @@ def test_credentials_of_started_carry_the_pid_of_the_server(
 
 
 @either_way
+def test_server_has_a_session_or_a_process_group_of_its_own(start: Start, options: list[str]) -> None:
+    _, pid = start(shell("exec sleep 600"), options).until("started")
+    assert os.getsid(pid) == pid
+    _, pid = start(shell("exec sleep 600"), [*options, "--same-session"]).until("started")
+    assert os.getpgid(pid) == pid != os.getsid(pid)
+
+
+@either_way
 def test_server_inherits_no_descriptor_and_no_ignored_or_blocked_signal(
     start: Start, options: list[str]
 ) -> None:
@@ -551,7 +559,7 @@ def test_an_ordinary_user_is_served_under_the_own_identity(
 def test_wrong_usage_is_exit_status_2(binary: Path, arguments: list[str]) -> None:
     run = subprocess.run([binary, *arguments], stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert run.returncode == 2
-    options = "[--disturb] [--most-tasks N] [--uid N]"
+    options = "[--disturb] [--most-tasks N] [--same-session] [--uid N]"
     assert f"usage: warden --control FD --output FD {options} -- PROGRAM ARG..." in run.stderr
 
 

@@ -1,6 +1,7 @@
 // warden: runs one server so that nothing of it outlives its grading.
 //
-//   warden --control FD --output FD [--disturb] [--most-tasks N] [--uid N] -- PROGRAM ARG...
+//   warden --control FD --output FD [--disturb] [--most-tasks N] [--same-session] [--uid N]
+//          -- PROGRAM ARG...
 //
 // It shows how to hold on to processes that do not want to be held (daemons, fork bombs), how to
 // learn how a process really ended, and how to keep an endless output in bounded memory.
@@ -9,7 +10,8 @@
 //   outer   what the grader started. Waits for init: when outer has ended, nothing is left.
 //    └ init   pid 1 of a PID namespace of its own: with it, the kernel ends all that is in there.
 //       │     Where namespaces are not allowed, a "child subreaper" hunts its descendants down.
-//       └ server   the graded program, in a session of its own (and, with --uid, another user's).
+//       └ server   the graded program, in a session of its own, so that no terminal is in its reach
+//                  (with --same-session, in ours; with --uid, another user's).
 //
 // On the control socket (SOCK_SEQPACKET, one text a packet) the grader reads
 //
@@ -84,6 +86,7 @@ struct Orders {
   bool namespaces = true;  // --no-namespace is for tests
   bool disturb = false;
   long most_tasks = 0;  // 0: as many as it likes
+  bool same_session = false;
   uid_t uid = 0;  // of the server; 0: ours
   char** command = nullptr;
 };
@@ -329,7 +332,8 @@ void become_user(uid_t uid) {
 }
 
 int become_server(const Orders& orders, const Way& way, int out, int err, int questions) {
-  check(setsid(), "setsid");
+  // Either way it leads a process group: stop_all_descendants() counts on that.
+  check(orders.same_session ? setpgid(0, 0) : setsid(), "setsid");
   // What the grader ignores would stay ignored across exec. Only what nobody can change fails here.
   for (int number = 1; number <= SIGRTMAX; ++number) signal(number, SIG_DFL);
   sigset_t none;
@@ -566,8 +570,8 @@ int outer(const Orders& orders) {
 
 [[noreturn]] void wrong_usage(const char* reason) {
   fprintf(stderr,
-          "warden: %s\nusage: warden --control FD --output FD [--disturb] [--most-tasks N] [--uid N] -- "
-          "PROGRAM ARG...\n",
+          "warden: %s\nusage: warden --control FD --output FD [--disturb] [--most-tasks N] [--same-session] "
+          "[--uid N] -- PROGRAM ARG...\n",
           reason);
   exit(2);
 }
@@ -590,12 +594,13 @@ unsigned long amount(const char* text, unsigned long most) {
 }
 
 Orders parse(int argc, char** argv) {
-  enum { kControl = 1, kOutput, kNoNamespace, kDisturb, kMostTasks, kUid };
+  enum { kControl = 1, kOutput, kNoNamespace, kDisturb, kMostTasks, kSameSession, kUid };
   const option options[] = {{"control", required_argument, nullptr, kControl},
                             {"output", required_argument, nullptr, kOutput},
                             {"no-namespace", no_argument, nullptr, kNoNamespace},
                             {"disturb", no_argument, nullptr, kDisturb},
                             {"most-tasks", required_argument, nullptr, kMostTasks},
+                            {"same-session", no_argument, nullptr, kSameSession},
                             {"uid", required_argument, nullptr, kUid},
                             {nullptr, 0, nullptr, 0}};
   Orders orders;
@@ -605,6 +610,7 @@ Orders parse(int argc, char** argv) {
     if (found == kNoNamespace) orders.namespaces = false;
     if (found == kDisturb) orders.disturb = true;
     if (found == kMostTasks) orders.most_tasks = long(amount(optarg, LONG_MAX));
+    if (found == kSameSession) orders.same_session = true;
     if (found == kUid) orders.uid = uid_t(amount(optarg, UINT_MAX - 1));
     if (found == '?') wrong_usage("unknown option");
   }
