@@ -555,7 +555,13 @@ class Server:
     def settle(self) -> bool:
         """Waits until the server sleeps, whatever in, and nothing is under way to it; False if it runs on."""
         limits = self._asleep_twice()
-        return bool(self.until(lambda: not self.may_hear() and limits() is not None, quiet=True))
+
+        def settled() -> bool:
+            # In this order, and both each time: limits() compares with the time before.
+            quiet = not self.may_hear()
+            return limits() is not None and quiet
+
+        return bool(self.until(settled, quiet=True))
 
     def _asleep_twice(self) -> Callable[[], dict[Task, float | None] | None]:
         """Says, when called, what has slept since the call before: all, each with how long it asked to

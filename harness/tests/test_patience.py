@@ -1,14 +1,16 @@
 """How long the grader waits for a server, with a clock and a server that are made up."""
 
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from echolab.procfs import Sleep
-from echolab.server import _Patience
+from echolab.procfs import Sleep, Task
+from echolab.server import Command, Server, _Patience
 from echolab.sockets import Connection, Socket
 from echolab.storm import _Crowd
 
@@ -53,6 +55,22 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
         (1.0, [by_the_clock[1]]),
         (1.2, [by_the_clock[2]]),
     ) == [None, None, None, "given up"]
+
+
+def test_what_is_heard_at_the_last_moment_does_not_keep_a_server_from_settling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked_at_the_end = False
+
+    def may_hear() -> bool:  # TCP's last acknowledgement comes just before _Patience looks
+        nonlocal asked_at_the_end
+        asked_at_the_end |= sys._getframe(1).f_code is _Patience.ended.__code__
+        return not asked_at_the_end
+
+    server = Server(Command(("server",)), Path("warden"))
+    monkeypatch.setattr(server, "may_hear", may_hear)
+    monkeypatch.setattr(server, "tasks", lambda: [Task(1, 1, "S", "accept4", (3,), 1, 0)])
+    assert server.settle() and asked_at_the_end
 
 
 @pytest.mark.parametrize(
