@@ -124,7 +124,7 @@ def one_client_too_many_waits(new_server: NewServer) -> None:
             "it is served at once",
             "the table is not looked at, or grows: as many clients are served as there are slots",
         )
-    expect(server.stays(), "the server goes on", "it was lost when all slots were taken")
+    expect_it_is_not_lost(server)
     for client in served:
         expect(client.echoes(b"hi"), "the clients in the slots are served on", "they were lost")
 
@@ -286,9 +286,15 @@ def all_slots_taken(new_server: NewServer) -> tuple[Server, list[Client]]:
     server = behaviour.started(new_server, slots=SLOTS)
     clients = [behaviour.connect_to(server) for _ in range(server.slots)]
     for number, client in enumerate(clients, 1):
+        served = client.is_served()
+        expect_it_is_not_lost(server)
         expect(
-            client.is_served(),
+            served,
             f"client {number} is served: there are {server.slots} slots",
             "fewer clients are served at once than there are slots",
         )
     return server, clients
+
+
+def expect_it_is_not_lost(server: Server) -> None:
+    expect(server.stays(), "the server goes on", "it was lost when all slots were taken")

@@ -5,7 +5,7 @@
 // 3.5.a_failed_thread_costs_only_that_client, 3.5.a_reset_costs_no_slot,
 // 3.6.sigterm_ends_it_although_clients_do_not_read,
 // 3.6.sigterm_ends_it_while_it_waits_for_a_slot
-// cause: fewer clients are served at once
+// cause: lost when all slots were taken
 
 // #region step-3
 int SlotTable::take() {
