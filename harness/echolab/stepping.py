@@ -131,16 +131,18 @@ def _call_number(pid: int) -> int:
 
 def _wait(pid: int) -> int:
     """The signal that `pid` has stopped with."""
-    asleep = 0
+    before, back_off = None, 0.0
     while True:
         stopped, status = os.waitpid(pid, _WALL | os.WNOHANG)
         if stopped:
             break
-        if (task := procfs.process(pid)) and task.tasks[0].sleep is procfs.Sleep.ENDLESS:
-            asleep += 1
-        if asleep > 20:
-            raise _Asleep
-        time.sleep(asleep * 0.0001)  # a back-off: what stops, stops at once
+        found = procfs.process(pid)
+        task = found.tasks[0] if found else None
+        if task and task == before and task.state == "S" and task.sleep is procfs.Sleep.ENDLESS:
+            raise _Asleep  # it has not run between two looks: in this call it stays
+        before = task
+        time.sleep(back_off)  # a back-off: what stops, stops at once
+        back_off = min(2 * back_off + 0.0001, 0.01)
     if not os.WIFSTOPPED(status):
         raise ProcessLookupError(errno.ESRCH, "the process has ended")
     return os.WSTOPSIG(status)
