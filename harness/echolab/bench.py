@@ -67,7 +67,7 @@ class Bench:
             settings=asdict(settings),
             machine=machine(),
             models={lesson.number: lesson.title for lesson in lessons},
-            rows=[Row(found.name, found.model, found.ours) for found in contenders],
+            rows=[Row(found.name, found.model, found.ours, found.same_model) for found in contenders],
         )
         self._subjects = [
             _Subject(contender, row, settings)

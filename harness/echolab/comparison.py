@@ -3,6 +3,7 @@
 import json
 import statistics
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 SCHEMA = "echolab/bench/v1"
@@ -61,11 +62,15 @@ class Figure:
 
 @dataclass
 class Row:
-    """One server and its figures; `problems` says what could not be measured, and why."""
+    """One server and its figures; `problems` says what could not be measured, and why.
+
+    `same_model` is False for one that is shown beside the others of its lesson, and works otherwise.
+    """
 
     name: str
     model: int
     ours: bool
+    same_model: bool = True
     figures: dict[Key, Figure] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -80,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Standing:
-    """How one of our servers stands against the best peer of its model, in one figure.
+    """How one of our servers stands against the best peer of its model, or one of another, in one figure.
 
     `ratio` is above 1 where ours is better; within `spread` of 1 the two are level.
     """
@@ -130,17 +135,16 @@ class Comparison:
         return sorted({key.clients for row in self.rows for key in row.figures if key.clients})
 
     def standings(self) -> list[Standing]:
-        """Each of our servers against the best peer of its model, figure by figure."""
+        """Each of our servers against the best peer of its model, and each of another, figure by figure."""
         found = []
-        for row in self.rows:
-            peers = [other for other in self.rows if not other.ours and other.model == row.model]
-            if not row.ours or not peers:
-                continue
-            compared = [Key("round_trips", clients) for clients in self.curve()]
-            for key in [*compared, Key("connections"), Key("transfer"), Key("memory")]:
-                standing = _standing(row, peers, key)
-                if standing:
-                    found.append(standing)
+        compared = [Key("round_trips", clients) for clients in self.curve()]
+        for row in filter(attrgetter("ours"), self.rows):
+            beside = [other for other in self.rows if not other.ours and other.model == row.model]
+            peers = [other for other in beside if other.same_model]
+            for group in [peers, *([other] for other in beside if not other.same_model)]:
+                for key in [*compared, Key("connections"), Key("transfer"), Key("memory")]:
+                    if standing := _standing(row, group, key):
+                        found.append(standing)
         return found
 
     def as_data(self) -> dict[str, Any]:
@@ -157,6 +161,7 @@ class Comparison:
                     "name": row.name,
                     "model": row.model,
                     "ours": row.ours,
+                    "same_model": row.same_model,
                     "figures": [_figure(key, figure) for key, figure in row.figures.items()],
                     "problems": row.problems,
                 }

@@ -17,14 +17,15 @@ _BUILT = build.DIRECTORY / "harness" / "peers"
 
 @dataclass(frozen=True)
 class Contender:
-    """One server. `model` is the lesson's that has the same; `most` bounds the clients it serves at
-    a time, where its model does."""
+    """One server. `model` is the lesson's that has the same, or, without `same_model`, that it is shown
+    beside; `most` bounds the clients it serves at a time, where its model does."""
 
     name: str
     model: int
     command: Command
     ours: bool = False
     most: int | None = None
+    same_model: bool = True
 
 
 def gather(
@@ -86,14 +87,15 @@ def peers(models: set[int], folder: Path) -> tuple[list[Contender], list[str]]:
             return
         found.append(Contender(name, model, Command(words), most=most or _most(model)))
 
-    def add_built(name: str, model: int, program: str, *words: str, needs: str) -> None:
+    def add_built(name: str, model: int, program: str, *words: str, needs: str, same_model: bool = True) -> None:
         if model not in models:
             return
         if program not in targets:
             absent.append(f"{name}: {needs} is not installed")
             return
         wanted.add(_BUILT / program)
-        found.append(Contender(name, model, Command((str(_BUILT / program), *words)), most=_most(model)))
+        command = Command((str(_BUILT / program), *words))
+        found.append(Contender(name, model, command, most=_most(model), same_model=same_model))
 
     targets, wanted = _targets(), set[Path]()
     python = (sys.executable, str(PEERS / "socketserver_echo.py"))
@@ -107,7 +109,7 @@ def peers(models: set[int], folder: Path) -> tuple[list[Contender], list[str]]:
     add("Python forking", 2, *python, "ForkingTCPServer", "{port}")
     add_built("Asio, a thread each", 3, "asio_echo", "thread", "{port}", needs=asio)
     add("Python threading", 3, *python, "ThreadingTCPServer", "{port}")
-    add_built("Go", 3, "go_echo", "{port}", needs="golang")
+    add_built("Go (epoll)", 3, "go_echo", "{port}", needs="golang", same_model=False)
     add_built("Asio, a pool", 4, "asio_echo", "pool", "{port}", "{threads}", needs=asio)
     if wanted:
         build.build(*sorted(wanted))

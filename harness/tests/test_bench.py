@@ -197,6 +197,13 @@ def test_who_is_ahead_is_said_within_the_spread(ours: list[float], word: str) ->
     assert standing.word == word and standing.key == Key("round_trips", 1)
 
 
+def test_a_peer_of_another_model_is_compared_by_itself() -> None:
+    comparison = compared([100.0], [80.0])
+    comparison.rows.append(Row("another", 1, False, same_model=False))
+    comparison.rows[-1].add("round_trips", 0, 200.0, 1)
+    assert [(found.peer, found.word) for found in comparison.standings()] == [("other", "ahead"), ("another", "behind")]
+
+
 def test_a_noisy_floor_is_said() -> None:
     comparison = compared([100.0], [100.0])
     comparison.floor.samples = {0: 100.0, 1: 150.0}
