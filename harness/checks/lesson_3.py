@@ -297,4 +297,4 @@ def all_slots_taken(new_server: NewServer) -> tuple[Server, list[Client]]:
 
 
 def expect_it_is_not_lost(server: Server) -> None:
-    expect(server.stays(), "the server goes on", "it was lost when all slots were taken")
+    behaviour.expect_it_stays(server, "while all slots are taken", "it was lost when all slots were taken")

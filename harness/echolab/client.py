@@ -79,6 +79,7 @@ class Client:
         """The kernel connects us to a listener, whether or not the server accepts us later."""
         outcome = self._server.until(self._connected, self._socket, select.POLLOUT)
         if outcome and outcome.value != "connected":
+            self._server.settle()  # it may be about to end
             observed = f"connecting failed ({outcome.value}): {self._server.describe()}"
             return Outcome(False, observed, diagnosis.exit_cause(self._server.exit_code or 0))
         return outcome
@@ -353,8 +354,10 @@ class Client:
             if not any(client.was_served for client in self._server.clients):
                 cause = _NOBODY_READS
         cause = how.cause or cause
-        if self._ended and not (staying := self._server.stays()):
-            ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
+        if self._ended:
+            self._server.settle()  # likewise
+            if not (staying := self._server.stays()):
+                ending, cause = f"{ending}; {staying.observed}", staying.cause or cause
         if unsent:
             observed += f"; {unsent:,} bytes could not even be sent"
         if ending:

@@ -29,7 +29,6 @@ _MOST_EVENTS = 2000  # that are kept of one check: the last ones
 _LONGEST_NS = 10_000_000_000  # before the failure
 _QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
 _QUESTIONS = 5  # to each thread that runs on
-_FOR_SAMPLES = 500  # events among which the answers are looked for
 # Events that are looked at: so many at the beginning, before the end of a thread, and at the end.
 _FIRST, _BEFORE_AN_END, _LAST = 1000, 8, 6000
 
@@ -222,24 +221,26 @@ def _around_the_end(events: list[Event]) -> tuple[Event, ...]:
 
 
 def _samples(server: Server, witness: Witness) -> list[Event]:
-    """Where each thread is now. Those that run on are asked several times."""
+    """Where each thread is now. Those that run on are asked several times; unless they make so many calls
+    that no answer is kept: then these say it."""
     found: list[Event] = []
-    begun = time.monotonic_ns()
     for turn in range(_QUESTIONS):
         tasks = [t for t in server.tasks() if t.state != "Z" and procfs.catches(t.pid, _QUESTION)]
         if turn:
             tasks = [task for task in tasks if task.sleep is not procfs.Sleep.ENDLESS]
         if not tasks:
             break
+        since = witness.written
         for task in tasks[:64]:
             _libc.tgkill(task.pid, task.tid, _QUESTION)
-        before, wanted = len(found), len(tasks[:64])
+        answers: list[Event] = []
 
         def answered() -> bool:
-            found[:] = [
-                e for e in witness.events(last=_FOR_SAMPLES) if e.kind is Kind.SAMPLE and e.time > begun
-            ]
-            return len(found) >= before + wanted
+            answers[:] = witness.events(since, Kind.SAMPLE)
+            return len(answers) >= len(tasks[:64]) or not witness.holds(since)
 
         server.until(answered, quiet=True)
+        found += answers
+        if not witness.holds(since):
+            break
     return found

@@ -150,11 +150,11 @@ class Grading:
         self._only, self._progress, self._failed = only, progress, failed
         self._first, self._checked = first, checked
         # Whoever has a port of its own cannot be started twice.
-        self._at_once = 1 if command.fixed_port else at_once
+        self._most_at_once = 1 if command.fixed_port else at_once
         self.sanitized_steps: set[int] = set()
         self.results: dict[str, CheckResult] = {}
         self.never_listens = self.interrupted = False
-        self._habits = Habits()
+        self.habits = Habits()
         # The build with sanitizers, and what came of it.
         self._building = Apart[str, None](target.build)
         self._trouble: Exception | None = None
@@ -192,7 +192,7 @@ class Grading:
 
     def make_server(self, **options: Any) -> Server:
         """A server to be graded, not started yet."""
-        options["habits"] = self._habits
+        options["habits"] = self.habits
         return self._make(self.command, None, options)
 
     def make_sanitized_server(self, sanitizer: str, **options: Any) -> Server:
@@ -236,7 +236,7 @@ class Grading:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Runs the checks side by side, in processes of their own; one after another if pytest is to."""
-        if self._at_once == 1 or session.config.option.collectonly:
+        if self._most_at_once == 1 or session.config.option.collectonly:
             return None
         slowness()  # is found out here, once for all of them
         to_do, at_once = list(session.items), 1  # the first alone: the server may not even listen
@@ -245,13 +245,18 @@ class Grading:
                 while len(running) < at_once and (item := self._next(to_do)):
                     to_do.remove(item)
                     self._progress(self.results[item.nodeid].title)
-                    running.start(item, session.items.index(item), self._habits, self.never_listens, self._trouble)
+                    running.start(item, session.items.index(item), self.habits, self.never_listens, self._trouble)
                 for item, account in running.ended(*[self._building] if len(running) < at_once else []):
                     self._take(item, account)
                     session.testsfailed += self.results[item.nodeid].status is not Status.PASS
                     self._checked()
                     at_once = self._at_once
         return True
+
+    @property
+    def _at_once(self) -> int:
+        """How many checks run side by side. A server that spins leaves no processor to others."""
+        return min(self._most_at_once, processors()) if self.habits.spins else self._most_at_once
 
     def _next(self, to_do: list[pytest.Item]) -> pytest.Item | None:
         """Which check begins next: after the very first those that last long, once what they need is built."""
@@ -266,7 +271,7 @@ class Grading:
     ) -> "_Account":
         """In a process of its own: runs one check, with what is known by now."""
         self._progress = self._failed = self._checked = lambda *_: None
-        self._habits, self.never_listens, self._trouble = habits, never_listens, trouble
+        self.habits, self.never_listens, self._trouble = habits, never_listens, trouble
         self._building = Apart(self.target.build)  # the other one's is no child of this process
         item = items[index]
         try:
@@ -274,7 +279,7 @@ class Grading:
         except KeyboardInterrupt:
             item.config.hook.pytest_runtest_teardown(item=item, nextitem=None)
             raise
-        return self._results_of(item), self._habits, self.never_listens
+        return self._results_of(item), self.habits, self.never_listens
 
     def _take(self, item: pytest.Item, account: "_Account | Exception") -> None:
         """Notes what _run_apart() has said."""
@@ -285,8 +290,8 @@ class Grading:
             told, habits, never_listens = account
             for mine, theirs in zip(results, told, strict=True):
                 vars(mine).update(vars(theirs))
-            self._habits.spins |= habits.spins
-            self._habits.polls |= habits.polls
+            self.habits.spins |= habits.spins
+            self.habits.polls |= habits.polls
             self.never_listens |= never_listens
         if results[0].status is not Status.PASS:
             self._failed(step, step.number in self.sanitized_steps)
@@ -402,11 +407,11 @@ def grade(
     a witness, for their lines and causes. Raises GraderTrouble, Interrupted.
 
     `progress` is told what is being done, and `so_far` what is known after each check; `first` is
-    the step that is graded before the others. So many checks run `at_once`; 0: one for each processor,
-    and two at least, for most of what a check does is to wait.
+    the step that is graded before the others. So many checks run `at_once`; 0: two for each processor,
+    for most of what a check does is to wait.
     """
     start = time.perf_counter()
-    at_once = at_once or max(2, len(os.sched_getaffinity(0)))
+    at_once = at_once or 2 * processors()
     try:
         command, broken = target.prepare(), None
     except Missing as error:
@@ -450,6 +455,11 @@ def grade(
     return report
 
 
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def _explained(graded: Grading, progress: Callable[[str], None], at_once: int) -> bool:
     """Completes the failed checks with what a witness says. False if Ctrl-C came meanwhile."""
     failed = {id: result for id, result in graded.results.items() if result.status is Status.FAIL}
@@ -462,6 +472,7 @@ def _explained(graded: Grading, progress: Callable[[str], None], at_once: int) -
     if explanation.why_not:
         return True
     again = Grading(target, graded.command, None, progress, explanation, at_once=at_once)
+    again.habits = replace(graded.habits, judged=True)
     run_checks(again, [], explanation)
     return not again.interrupted
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -30,12 +30,14 @@ from echolab.witness import Witness
 # is watched: what a right one does is an event, and ends the wait by itself.
 _ASLEEP = 0.03  # seconds in which nobody ran, all asleep without a limit and no byte under way
 _TIMED_WAKES = 4  # who sleeps for a time has been awake so often, and done nothing
+_TIMED_WAKES_AGAIN = 2  # the same, where nothing hangs on it any more
 _TIMED_SECONDS = 0.5
 _TIMED_SECONDS_AGAIN = 0.1  # the same, of who is known to poll, with no byte under way
 _STOPPED = 2.0  # the same, with somebody stopped (SIGSTOP): whoever has stopped us all may go on with us
 _SPIN_NS = 1_000_000_000  # processor time used without what was waited for
 _SPIN_QUIET_NS = 300_000_000  # the same, where its sleep is what is waited for
 _SPIN_QUIET_NS_AGAIN = 100_000_000  # the same, of who is known to spin
+_SPIN_EACH_NS_AGAIN = 30_000_000  # likewise, by each thread that runs, while all others sleep until an event
 _SPIN_STARTING_NS = 30_000_000_000  # the same, for what an interpreter does before it listens
 _POLLING = 0.1  # seconds: who sleeps no longer than that at a time, polls
 _DEADLINE = 10.0  # seconds on an idle machine, for all else
@@ -109,10 +111,14 @@ class Command:
 
 @dataclass
 class Habits:
-    """What one program was seen to do. Once is proof enough: later waits for it are shorter."""
+    """What one program was seen to do. Once is proof enough: later waits for it are shorter.
+
+    `judged`: the verdicts are there, and what failed fails again, only to be explained.
+    """
 
     spins: bool = False
     polls: bool = False
+    judged: bool = False
 
 
 class Server:
@@ -680,7 +686,8 @@ class _Patience:
             return None if server.may_hear() else server.describe()
         if self._first is None:
             self._first = {task.tid: task for task in tasks}
-        if (used := self._cpu_since_start(tasks)) > self._spin_ns:
+        used = self._cpu_since_start(tasks)
+        if used > self._spin_ns or self._spins_again(tasks):
             if server.may_hear():
                 self._first = {task.tid: task for task in tasks}
                 return None
@@ -718,9 +725,19 @@ class _Patience:
             self._missed += self._looked - before
         return self._looked - self._missed
 
-    def _cpu_since_start(self, tasks: tuple[Task, ...]) -> int:
+    def _cpu_since_start(self, tasks: Iterable[Task]) -> int:
         first = self._first or {}
         return sum(t.cpu_ns - (first[t.tid].cpu_ns if t.tid in first else 0) for t in tasks)
+
+    def _spins_again(self, tasks: tuple[Task, ...]) -> bool:
+        """Whether all of who is known to spin either spins, each thread long enough, or waits for an event."""
+        running = [task for task in tasks if task.sleep is Sleep.NONE and task.state != "Z"]
+        return (
+            self._server.habits.spins
+            and bool(running)
+            and all(task.sleep is not Sleep.TIMED for task in tasks)
+            and all(self._cpu_since_start([task]) > _SPIN_EACH_NS_AGAIN for task in running)
+        )
 
     def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
         """Whether those that sleep for a time have woken several times, and the others not at all, since
@@ -732,10 +749,11 @@ class _Patience:
             self._same, self._same_since = {task.tid: task for task in tasks}, now
         if now - self._same_since < (_TIMED_SECONDS_AGAIN if self._server.habits.polls else _TIMED_SECONDS):
             return False
+        wakes = _TIMED_WAKES_AGAIN if self._server.habits.judged else _TIMED_WAKES
         for task in tasks:
             ran = task.ran - self._same[task.tid].ran
             if task.tid in self._timed:
-                if ran < _TIMED_WAKES:
+                if ran < wakes:
                     return False
             elif ran or task.sleep is not Sleep.ENDLESS:
                 return False

@@ -22,6 +22,7 @@ def storm(server: "Server", number: int, at_once: int) -> Outcome:
                 lost = number - crowd.served
                 return Outcome(False, f"{lost:,} of {number:,} are not served: {moved.observed}")
             if crowd.broken:
+                server.settle()  # it may be about to end
                 observed = f"client {crowd.served + 1:,} is {crowd.broken}: {server.describe()}"
                 return Outcome(False, observed)
         return Outcome(True)

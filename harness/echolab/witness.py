@@ -24,6 +24,7 @@ from echolab.course import ROOT
 _MAGIC = 0x31737365_6E746977
 _HEADER_BYTES = 4096
 _SLOT = struct.Struct("=QqiiiHBBqqq4Q")
+_KIND = 6  # which of its fields is the event's kind
 _WRITTEN_AT, _RULE_COUNT_AT, _RULES_AT = 64, 128, 192
 _RULE = struct.Struct("=IIIiiiqq16x")
 _MOST_RULES = 16
@@ -186,26 +187,30 @@ class Witness:
         """How many of them the ring does not hold any more, or never held in a readable form."""
         return max(0, self.written - self._slots) + self._undecoded
 
-    def events(self, first: int = 0, last: int | None = None) -> list[Event]:
-        """Those that the ring still holds, in the order in which they happened; or the `first` and
-        the `last` of them only, for who has no time for all."""
+    def events(self, since: int = 0, kind: Kind | None = None) -> list[Event]:
+        """Those that the ring still holds, in the order in which they happened. With `since`, those after
+        so many had been `written`; with `kind`, those of that kind only."""
         written = self.written
-        oldest = max(0, written - self._slots)
-        if last is None or written - oldest <= first + last:
-            found = self._between(oldest, written)
+        oldest = max(since, written - self._slots)
+        found = self._between(oldest, written, kind)
+        if not since and not kind:
             self._undecoded = max(0, written - oldest - len(found))
-        else:
-            found = self._between(oldest, oldest + first) + self._between(written - last, written)
         found.sort(key=lambda pair: (pair[1].time, pair[0]))
         return [event for _, event in found]
 
-    def _between(self, begin: int, end: int) -> list[tuple[int, Event]]:
-        """The events from number `begin` to before `end`, with their numbers."""
+    def holds(self, since: int) -> bool:
+        """Whether the ring still holds all events after so many had been `written`."""
+        return self.written - since <= self._slots
+
+    def _between(self, begin: int, end: int, kind: Kind | None) -> list[tuple[int, Event]]:
+        """The events from number `begin` to before `end`, with their numbers; of this `kind`, if one is given."""
         return [
             (fields[0], event)
             for fields in self._slots_of(begin, end)
             # What is newer than asked for was written while we read.
-            if begin < fields[0] <= end + self._slots and (event := _event(fields))
+            if (kind is None or fields[_KIND] == kind.value)
+            and begin < fields[0] <= end + self._slots
+            and (event := _event(fields))
         ]
 
     def _slots_of(self, begin: int, end: int) -> Iterator[tuple[int, ...]]:

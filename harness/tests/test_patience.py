@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from echolab.procfs import Sleep, Task
-from echolab.server import Command, Server, _Patience
+from echolab.server import Command, Habits, Server, _Patience
 from echolab.sockets import Connection, Socket
 from echolab.storm import _Crowd
 
@@ -26,7 +26,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, *seen: tuple[float, list[Any]]) -> li
     server = SimpleNamespace(
         halted=0,
         exit_code=None,
-        habits=SimpleNamespace(spins=False, polls=False),
+        habits=Habits(),
         may_hear=lambda: False,
         tasks=lambda: tasks,
         describe=lambda: "given up",
