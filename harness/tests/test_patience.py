@@ -15,18 +15,20 @@ from echolab.sockets import Connection, Socket
 from echolab.storm import _Crowd
 
 
-def task(tid: int, state: str, sleep: Sleep, ran: int) -> Any:
-    return SimpleNamespace(tid=tid, state=state, sleep=sleep, cpu_ns=0, ran=ran)
+def task(tid: int, state: str, sleep: Sleep, ran: int, cpu_ms: int = 0) -> Any:
+    return SimpleNamespace(tid=tid, state=state, sleep=sleep, cpu_ns=cpu_ms * 1_000_000, ran=ran)
 
 
-def looks(monkeypatch: pytest.MonkeyPatch, *seen: tuple[float, list[Any]]) -> list[str | None]:
+def looks(
+    monkeypatch: pytest.MonkeyPatch, *seen: tuple[float, list[Any]], habits: Habits | None = None
+) -> list[str | None]:
     """What _Patience says at each of these moments, in seconds, of the threads that there are then."""
     now = [0.0]
     tasks: list[Any] = []
     server = SimpleNamespace(
         halted=0,
         exit_code=None,
-        habits=Habits(),
+        habits=habits or Habits(),
         may_hear=lambda: False,
         tasks=lambda: tasks,
         describe=lambda: "given up",
@@ -55,6 +57,35 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
         (1.0, [by_the_clock[1]]),
         (1.2, [by_the_clock[2]]),
     ) == [None, None, None, "given up"]
+
+
+def test_who_is_only_to_be_explained_is_given_up_when_it_has_woken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [(at, [task(1, "S", Sleep.TIMED, ran)]) for at, ran in ((0.0, 0), (0.5, 1), (1.0, 2))]
+    assert looks(monkeypatch, *moments) == [None] * 3
+    assert looks(monkeypatch, *moments, habits=Habits(judged=True)) == [None, None, "given up"]
+
+
+@pytest.mark.parametrize(
+    ("spins", "used", "other", "given_up"),
+    [
+        (True, (31, 31), "S", True),
+        (True, (31, 29), "S", False),  # one of them has not had the time to do what is waited for
+        (True, (31, 31), "timed", False),  # it may do so when it wakes
+        (True, (31, 31), "Z", True),
+        (False, (31, 31), "S", False),  # it was never seen to spin
+    ],
+)
+def test_who_is_known_to_spin_is_given_up_when_each_of_its_threads_has_had_its_time(
+    monkeypatch: pytest.MonkeyPatch, spins: bool, used: tuple[int, int], other: str, given_up: bool
+) -> None:
+    sleep = {"S": Sleep.ENDLESS, "timed": Sleep.TIMED, "Z": Sleep.NONE}[other]
+    sleeper = task(3, other[0].upper().replace("T", "S"), sleep, 1)
+    moments = [
+        (at, [task(1, "R", Sleep.NONE, 1, first), task(2, "R", Sleep.NONE, 1, second), sleeper])
+        for at, first, second in ((0.0, 0, 0), (0.05, *used))
+    ]
+    said = looks(monkeypatch, *moments, habits=Habits(spins=spins))
+    assert [bool(text) for text in said] == [False, given_up]
 
 
 def test_what_is_heard_at_the_last_moment_does_not_keep_a_server_from_settling(

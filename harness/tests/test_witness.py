@@ -225,6 +225,22 @@ def test_rubbish_in_the_ring_is_left_out_and_counted(observed: Observed) -> None
     assert server.witness.events() == []
 
 
+def test_what_came_since_is_told_apart_and_what_is_overwritten_is_known(observed: Observed) -> None:
+    server = observed(1)
+    one_client(server)
+    since = server.witness.written
+    one_client(server)
+    before, after = server.witness.events()[:since], server.witness.events(since)
+    assert after and after == server.witness.events()[since:] and len(before) == since
+    ends = [event for event in after if event.kind is Kind.EXIT]
+    assert ends and server.witness.events(since, Kind.EXIT) == ends
+    assert server.witness.holds(0)
+    with open(server.witness.path, "r+b") as ring:
+        ring.seek(64)  # how many were written
+        ring.write(struct.pack("=Q", since + (1 << 15) + 1))
+    assert not server.witness.holds(since) and server.witness.holds(since + 1)
+
+
 def test_random_rubbish_raises_nothing(witness: Witness) -> None:
     random = Random(5)
     with open(witness.path, "r+b") as ring:
