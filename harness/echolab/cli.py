@@ -613,6 +613,9 @@ def prove(
     gaps: bool = typer.Option(
         False, "--gaps", help="Grade nothing: list the checks that no wrong server fails."
     ),
+    record: Optional[Path] = typer.Option(
+        None, metavar="FILE", help="Keep each run in FILE, and go on where a proof with it was stopped."
+    ),
     markdown: Optional[Path] = typer.Option(
         None, metavar="FILE", help="Write the table as Markdown too."
     ),
@@ -645,7 +648,7 @@ def prove(
                 if not proof.is_right:
                     bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
 
-            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, short=short, done=done)
+            proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, short=short, record=record, done=done)
     except KeyboardInterrupt:
         proof_table.write(list(graded.values()), console)
         _leave(INTERRUPTED, "stopped: the table is of what was graded before")

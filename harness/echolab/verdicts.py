@@ -13,8 +13,8 @@ from echolab.report import CheckResult, Status, Where
 
 FOLDER = build.DIRECTORY / "verdicts"
 _MOST = 1000  # files that are kept
-# All that a chapter is compiled and graded with.
-_SURROUNDINGS = (
+# All that a chapter is compiled, graded and explained with.
+SURROUNDINGS = (
     "lessons/common/*pp",
     "lessons/*/server.hpp",
     "lessons/*/lesson.toml",
@@ -22,6 +22,7 @@ _SURROUNDINGS = (
     "harness/checks/*.py",
     "harness/echolab/**/*.py",
     "harness/warden/*pp",
+    "harness/witness/*.*",
     "meson.build",
     "lessons/**/meson.build",
     "solutions/**/meson.build",
@@ -54,13 +55,7 @@ class KeptVerdicts:
 
     def __init__(self, lesson: Lesson) -> None:
         self._lesson = lesson
-        total = hashlib.sha256()
-        if not self._keeps:
-            return
-        for pattern in _SURROUNDINGS:
-            for path in sorted(ROOT.glob(pattern)):
-                total.update(path.read_bytes())
-        self._surroundings = total.hexdigest()
+        self._surroundings = build.digest(*SURROUNDINGS) if self._keeps else ""
 
     @property
     def _keeps(self) -> bool:

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from echolab import course
+from echolab import build, course
 from echolab.coverage import fewest, unproven
 from echolab.known import Verdict, catalogue
-from echolab.prove import Proof, prove
+from echolab.prove import Proof, Record, Run, prove
 from echolab.report import proof
+from echolab.verdict import GraderTrouble
 
 FEW = fewest(catalogue())
 
@@ -37,6 +38,28 @@ def test_a_wrong_server_is_caught_for_its_reason(proofs: dict[str, Proof], id: s
 
 def test_no_check_is_without_a_wrong_server() -> None:
     assert unproven(catalogue()) == []
+
+
+def test_a_proof_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, record = catalogue()[0], tmp_path / "runs"
+
+    def proven(runs: int, stress: str | None = None) -> Counter[Verdict]:
+        return prove([server], runs=runs, stress=stress, record=record)[0].verdicts
+
+    kept = Record(record, None, False)
+    for verdict in (Verdict.RIGHT, Verdict.MISSED):
+        kept.add(server, Run(verdict, "what was seen", frozenset(), 1.0))
+    assert proven(2) == {Verdict.RIGHT: 1, Verdict.MISSED: 1}  # nothing is graded
+    with open(record, "a", encoding="utf-8") as file:
+        file.write('{"of": "half a li')
+    assert proven(3) == {Verdict.RIGHT: 2, Verdict.MISSED: 1}  # one is
+    assert proven(3) == {Verdict.RIGHT: 2, Verdict.MISSED: 1}
+    assert not Record(record, "busy", False).runs(server)
+    monkeypatch.setattr(build, "digest", lambda *_: "another grader")
+    assert not Record(record, None, False).runs(server)
+    record.write_text("no record\n", encoding="utf-8")
+    with pytest.raises(GraderTrouble, match="is no record of a proof"):
+        proven(1)
 
 
 @pytest.fixture
