@@ -5,17 +5,21 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
+from echolab import relink, sanitizers
 from echolab.course import ROOT, Lesson, Step
+from echolab.regions import stands_alone
 from echolab.verdict import GraderTrouble
 from echolab.warden import Warden
 
@@ -64,13 +68,23 @@ def build(*targets: Path) -> None:
 def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
     """Brings the servers alone() of these steps up to date, side by side; with sanitizers too, if so.
 
-    Returns what the compiler has to say against some of them, by step. Raises GraderTrouble.
+    They are relinked where the student's whole server compiles, else compiled. Returns what the compiler has to
+    say against some of them, by step. Raises GraderTrouble.
     """
+    kinds = (None, *sanitizers.NAMES) if sanitized else (None,)
     with _only_one():
         configure()
-        kinds = (None, "tsan", "asan") if sanitized else (None,)
-        targets = [alone(lesson, step, kind) for step in steps for kind in kinds]
-        code, printed = _ninja(targets, "-k", "0")
+        wholes = [whole(lesson, solutions, kind) for kind in kinds for solutions in (False, True)]
+        left = set(steps)
+        if _ninja(wholes)[0] == 0:
+            wanted = [(step, kind) for step in steps if can_relink(lesson, step) for kind in kinds]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = pool.map(lambda one: _relink(lesson, *one), wanted)
+            done = dict(zip(wanted, made, strict=True))
+            left = {step for step in steps if not all(done.get((step, kind)) for kind in kinds)}
+        if not left:
+            return {}
+        code, printed = _ninja([alone(lesson, step, kind) for step in left for kind in kinds], "-k", "0")
         failed = _failures(printed) if code else []
     errors: dict[int, str] = {}
     for output, said in failed:
@@ -81,6 +95,41 @@ def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dic
     if code and not errors:
         raise GraderTrouble(f"the build failed:\n{last_lines(printed)}")
     return errors
+
+
+def whole(lesson: Lesson, solutions: bool, kind: str | None) -> Path:
+    """Where Meson puts the server; with the sanitizer `kind`, if one is given."""
+    return sanitized(lesson, solutions, kind) if kind else server(lesson, solutions)
+
+
+def can_relink(lesson: Lesson, step: Step) -> bool:
+    """Whether the student's chapter is the same by itself as in the whole file."""
+    given = [*ROOT.glob("lessons/*/server.hpp"), *ROOT.glob("lessons/common/*.hpp")]
+    functions = [name for each in lesson.steps for name in each.functions]
+    return stands_alone(lesson.source(), step.number, given, functions)
+
+
+def _relink(lesson: Lesson, step: Step, kind: str | None) -> bool:
+    """Makes the server alone() of two whole ones that are up to date; False if that cannot be done."""
+    to = alone(lesson, step, kind)
+    wholes = (link_of(whole(lesson, solutions, kind))[1] for solutions in (False, True))
+    folder = to.with_name(f"{to.name}.p")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [str(folder / name) for name in relink.MADE]
+    try:
+        relink.relink(step.functions, *(str(DIRECTORY / object) for object in wholes), *made)
+    except (relink.Unsuitable, subprocess.CalledProcessError):
+        return False
+    link, object = link_of(to)
+    code, _ = _run(["env", "-C", str(DIRECTORY), *relink.with_objects(link, object, made)])
+    return code == 0
+
+
+@cache
+def link_of(target: Path) -> tuple[list[str], str]:
+    """The command that links `target`, in the build folder, and its own object in it. Raises GraderTrouble."""
+    link = shlex.split(commands(str(target.relative_to(DIRECTORY)))[-1])
+    return link, next(word for word in link if word.endswith(".cpp.o"))
 
 
 def configure(needed: str = "", file: str = "build.ninja") -> None:

@@ -421,12 +421,13 @@ def grade(
     with ExitStack() as stack:
         isolation = None
         if not target.command and not target.solutions:
-            isolation = stack.enter_context(Isolation(target.lesson, target.build_alone, partial(_grade_alone, target)))
+            isolation = stack.enter_context(Isolation(target.lesson, target.build_alone, partial(_grade_alone, target, at_once)))
+
+        go_on = isolation.go_on if isolation else lambda: None
 
         def checked() -> None:
             so_far(plugin.report(time.perf_counter() - start))
-            if isolation:
-                isolation.go_on()
+            go_on()
 
         failed = isolation.expect if isolation else lambda step, sanitized: None
         plugin = Grading(target, command, only, progress, None, failed, first, checked, at_once)
@@ -444,7 +445,7 @@ def grade(
             raise Interrupted(report)
         elif code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not report.checks:
             raise GraderTrouble(f"pytest could not run the checks of lesson {report.lesson} ({code!r})")
-        elif explain and not _explained(plugin, progress, at_once):
+        elif explain and not _explained(plugin, progress, at_once, go_on):
             raise Interrupted(report)
         if isolation:
             try:
@@ -460,7 +461,9 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _explained(graded: Grading, progress: Callable[[str], None], at_once: int) -> bool:
+def _explained(
+    graded: Grading, progress: Callable[[str], None], at_once: int, checked: Callable[[], None]
+) -> bool:
     """Completes the failed checks with what a witness says. False if Ctrl-C came meanwhile."""
     failed = {id: result for id, result in graded.results.items() if result.status is Status.FAIL}
     if not failed:
@@ -471,16 +474,16 @@ def _explained(graded: Grading, progress: Callable[[str], None], at_once: int) -
     explanation = Explanation(target.lesson, sources, graded.command.words[0], failed)
     if explanation.why_not:
         return True
-    again = Grading(target, graded.command, None, progress, explanation, at_once=at_once)
+    again = Grading(target, graded.command, None, progress, explanation, checked=checked, at_once=at_once)
     again.habits = replace(graded.habits, judged=True)
     run_checks(again, [], explanation)
     return not again.interrupted
 
 
-def _grade_alone(whole: Target, lesson: Lesson, step: Step) -> list[CheckResult]:
+def _grade_alone(whole: Target, at_once: int, lesson: Lesson, step: Step) -> list[CheckResult]:
     """Grades the solution with only this chapter taken from the lesson; it has to be built."""
     target = replace(whole, alone=step)
-    plugin = Grading(target, target.start(target.binary), step)
+    plugin = Grading(target, target.start(target.binary), step, at_once=at_once)
     code = run_checks(plugin, [])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GraderTrouble(f"pytest could not run the checks of step {step.id} ({code!r})")

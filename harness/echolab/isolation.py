@@ -111,6 +111,8 @@ class Isolation:
         unknown.sort(key=lambda step: step.number not in sanitized)
         for step in unknown:
             self._want(step, step.number in sanitized)
+        # What has taken long in the whole will take long again.
+        unknown.sort(key=lambda step: -sum(check.seconds for check in chosen[step].checks))
         found = self._find_out(unknown, progress)
         now = self._chapters()
         for step, verdict in found.items():
@@ -130,7 +132,7 @@ class Isolation:
                 self.go_on()
                 progress(f"{'building' if self._building else 'grading'} each step by itself")
                 for step in [step for step in to_do if step in self._built]:
-                    if len(running) == len(os.sched_getaffinity(0)):
+                    if len(running) == 2 * len(os.sched_getaffinity(0)):
                         break
                     to_do.remove(step)
                     if isinstance(error := self._built[step], Exception):

@@ -9,15 +9,16 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from echolab import build, sanitizers
+from echolab import relink as relinking
 from echolab.build import DIRECTORY, CompileError
-from echolab.course import ROOT, lessons
+from echolab.course import ROOT, Lesson, Step, lessons
 from echolab.sandbox import MIB, Sandbox, building_uid, hand_over
 from echolab.verdict import GraderTrouble
 from echolab.warden import Warden
@@ -50,7 +51,7 @@ def prepare() -> None:
         recipe, needed = _recipe(build.commands(name))
         recipes[name] = asdict(recipe)
         libraries |= needed
-    build.build(build.WARDEN, build.WITNESS, *libraries)
+    build.build(build.WARDEN, build.WITNESS, *libraries, *(path for lesson in lessons() for path in _solutions(lesson)))
     headers = [lesson.source().with_name("server.hpp") for lesson in lessons()]
     headers += (ROOT / "lessons" / "common").glob("*.hpp")
     # Meson's libraries are thin: they name their objects, which lie in a folder beside them.
@@ -60,6 +61,12 @@ def prepare() -> None:
     _put(KIT / "recipes.json", json.dumps(recipes, indent=1).encode())
     for folder, _, _ in os.walk(KIT):
         os.chmod(folder, 0o755)  # whoever compiles may be a user who has no part in our files
+
+
+def _solutions(lesson: Lesson) -> list[Path]:
+    """The finished server, and those with sanitizers that there are."""
+    wanted = [build.whole(lesson, True, kind) for kind in (None, *sanitizers.NAMES)]
+    return [path for path in wanted if str(path.relative_to(DIRECTORY)) in build.targets()]
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -143,21 +150,10 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
     binary = root / "build" / name
     binary.parent.mkdir(parents=True, exist_ok=True)
     files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
-    script = f"cd {shlex.quote(str(root))} && {_recipes()[name].script(**files)}"
-    if sandbox:
-        folder = hand_over(binary.parent, building_uid())
-        if not sandbox.walls:
-            for read in shown:
-                hand_over(read, building_uid()).chmod(0o700)
-        sandbox = sandbox.building().showing(KIT, *shown).writing(folder).within(**_COMPILING)
-    warden = Warden(build.WARDEN, ["sh", "-c", script], sandbox=sandbox)
-    try:
-        code = warden.wait(_LONGEST_BUILD)
-        said = "".join(warden.printed(stream) for stream in (1, 0))
-    except TimeoutError:
-        raise CompileError(f"the compiler had not ended after {_LONGEST_BUILD} s") from None
-    finally:
-        warden.close()
+    if sandbox and not sandbox.walls:
+        for read in shown:
+            hand_over(read, building_uid()).chmod(0o700)
+    code, said = _run(_recipes()[name].script(**files), root, shown, [binary.parent], sandbox)
     if code == 0:
         return
     if code in (126, 127):
@@ -167,6 +163,38 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
     for folder in (KIT, root, ROOT):
         said = said.replace(f"{folder}/", "")
     raise CompileError(_limit(said) or build.first_errors(said.splitlines()) or build.last_lines(said))
+
+
+def relink(name: str, whole: str, lesson: Lesson, step: Step, kind: str | None, root: Path, sandbox: Sandbox | None) -> bool:
+    """Makes the target `name`, that step by itself, of the object of the target `whole`, which compile() has made,
+    and the solution's; `kind` is the sanitizer of both. False if that cannot be done: see relink.relink().
+    """
+    binary, mine = root / "build" / name, root / "build" / f"{whole}.o"
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    object = DIRECTORY / build.link_of(build.whole(lesson, True, kind))[1]
+    # The solution is there for as long as this lasts; nothing of the student's is compiled or runs meanwhile.
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        program, rest = (Path(shutil.copy(path, folder)) for path in (relinking.__file__, object))
+        link = [word.format(object=object, binary=binary) for word in _recipes()[name].link]
+        script = relinking.script(program, step.functions, mine, rest, Path(folder), link, str(object))
+        return _run(script, root, [mine.parent], [binary.parent, Path(folder)], sandbox)[0] == 0
+
+
+def _run(
+    script: str, root: Path, shown: Sequence[Path], written: Sequence[Path], sandbox: Sandbox | None
+) -> tuple[int, str]:
+    """What a shell script returns and prints that builds, in `root`; of the folders there it sees these."""
+    if sandbox:
+        for folder in written:
+            hand_over(folder, building_uid())
+        sandbox = sandbox.building().showing(KIT, *shown).writing(*written).within(**_COMPILING)
+    warden = Warden(build.WARDEN, ["sh", "-c", f"cd {shlex.quote(str(root))} && {script}"], sandbox=sandbox)
+    try:
+        return warden.wait(_LONGEST_BUILD), "".join(warden.printed(stream) for stream in (1, 0))
+    except TimeoutError:
+        raise CompileError(f"the compiler had not ended after {_LONGEST_BUILD} s") from None
+    finally:
+        warden.close()
 
 
 def _limit(said: str) -> str | None:

@@ -102,6 +102,68 @@ def assemble(frame: Path, other: Path, from_other: Collection[int], without: Col
     return "\n".join(text + lines[position - 1 :]) + "\n"
 
 
+_KEYWORDS = frozenset(
+    "alignas alignof auto bool break case catch char class const constexpr continue default delete do double else enum "
+    "explicit extern false final float for goto if inline int long mutable namespace new noexcept nullptr override private "
+    "protected public return short signed sizeof static struct switch this thread_local throw true try typedef typename "
+    "union unsigned virtual void volatile while".split()
+)
+# At the top of a chapter they may mean something for others that do not name it.
+_WIDE = frozenset(("asm", "concept", "export", "import", "module", "operator", "template", "using", "_Pragma", "#"))
+_TOKEN = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|\bR"(?P<raw>[^\s()\\]{0,16})\(.*?\)(?P=raw)"|"(?:\\.|[^"\\\n])*"|\d[\w.']*"""
+    r"""|'(?:\\.|[^'\\\n])*'|(?P<token>[^\W\d]\w*|[{};#()*&])""",
+    re.DOTALL,
+)
+
+
+def stands_alone(path: Path, step: int, headers: Collection[Path], functions: Collection[str]) -> bool:
+    """Whether the chapter names nothing that the rest of its file introduces, apart from what `headers` do, and
+    from `functions` ("take", "SlotTable::take").
+
+    By its words alone: where that is not certain, False. Raises OSError.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    region = scan(path, text)[0].get(step)
+    if not region:
+        return False
+    lines = text.splitlines()
+    end = region.first_line - 1 + len(region.lines)
+    rest = (*lines[: region.first_line - 1], *lines[end:])
+    introduced = _at_the_top([line for line in rest if not re.match(r"\s*#\s*include\b", line)])
+    known = _KEYWORDS.union(*(name.split("::") for name in functions))
+    known |= _at_the_top([line for header in headers for line in header.read_text(encoding="utf-8").splitlines()])
+    return not introduced & _WIDE and not (introduced - known) & set(_tokens(region.lines))
+
+
+def _tokens(lines: Collection[str]) -> list[str]:
+    """Words and some punctuation, without comments and literals."""
+    text = "\n".join(lines).replace("\\\n", "")
+    return [found["token"] for found in _TOKEN.finditer(text) if found["token"]]
+
+
+def _at_the_top(lines: Collection[str]) -> set[str]:
+    """The words outside of the bodies of functions and classes, and of parameter lists; and #, if there is one."""
+    tokens = _tokens(lines)
+    found: set[str] = set()
+    declaration: list[str] = []
+    inside: list[bool] = []  # for each open brace or parenthesis, whether the words in it belong to it alone
+    for token, following in zip(tokens, [*tokens[1:], ""]):
+        if token == "{":
+            inside.append(not {"namespace", "enum", "extern"} & {*declaration})
+        elif token == "(":
+            before = declaration[-1] if declaration else ""
+            names_a_function = before.isidentifier() and before not in _KEYWORDS and following not in ("*", "&", "(")
+            inside.append(names_a_function)
+        elif token in ("}", ")"):
+            if inside:
+                inside.pop()
+        elif token == "#" or not any(inside):  # a macro knows no braces
+            found.add(token)
+        declaration = [] if token in "{};" else [*declaration, token]
+    return found - {*";*&"}
+
+
 def main() -> int:
     """regions.py FRAME OTHER FROM_OTHER WITHOUT OUT: steps as 3,4,5, - for none, all for OTHER's."""
     frame, other, from_other, without, out = sys.argv[1:]

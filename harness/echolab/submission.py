@@ -7,6 +7,7 @@ a page or in the form that a platform wants.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -198,9 +199,11 @@ class HandedIn(Target):
         return self.lesson.root / "build" / path.relative_to(DIRECTORY)
 
     def build(self, *binaries: Path) -> None:
-        for binary in binaries:
-            if binary.is_relative_to(self.lesson.root):
-                self._compile(binary, self.lesson.source())
+        with open(self.lesson.root / "building", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for binary in binaries:
+                if binary.is_relative_to(self.lesson.root) and not binary.exists():
+                    self._compile(binary, self.lesson.source())
 
     def _compile(self, binary: Path, source: Path, *shown: Path) -> None:
         name = str(binary.relative_to(self.lesson.root / "build"))
@@ -209,24 +212,42 @@ class HandedIn(Target):
 
     def build_alone(self, steps: Collection[Step], sanitized: bool) -> dict[int, str]:
         errors = {}
+        kinds = (None, *sanitizers.NAMES) if sanitized else (None,)
         for step in steps:
-            target = replace(self, alone=step)
-            folder = self.lesson.root / "assembled" / self.lesson.slug / str(step.number)
-            source = folder / "server.cpp"
-            names = sanitizers.NAMES if sanitized else ()
-            binaries = filter(None, [target.binary, *map(target.sanitized_binary, names)])
             try:
-                # With the student's own headers beside it, as they are beside the whole.
-                shutil.copytree(self.lesson.source().parent, folder, dirs_exist_ok=True)
-                text = assemble(self.lesson.source(solutions=True), self.lesson.source(), [step.number], [])
-                source.write_text(text, encoding="utf-8")
-                for binary in binaries:
-                    target._compile(binary, source, folder)
+                if not all(self._relink(step, kind) for kind in kinds):
+                    self._compile_alone(step, kinds)
             except RegionError as error:
                 errors[step.number] = str(error).replace(f"{self.lesson.root}/", "")
             except CompileError as error:
                 errors[step.number] = str(error)
         return errors
+
+    def _relink(self, step: Step, kind: str | None) -> bool:
+        whole, alone = (self._of_kind(target, kind) for target in (self, replace(self, alone=step)))
+        if not self.binary.exists() or not build.can_relink(self.lesson, step):  # it does not compile
+            return False
+        self.build(whole)
+        root = self.lesson.root
+        names = (str(path.relative_to(root / "build")) for path in (alone, whole))
+        return kit.relink(*names, self.lesson.of_the_course, step, kind, root, self.sandbox)
+
+    def _compile_alone(self, step: Step, kinds: Collection[str | None]) -> None:
+        target = replace(self, alone=step)
+        folder = self.lesson.root / "assembled" / self.lesson.slug / str(step.number)
+        source = folder / "server.cpp"
+        # With the student's own headers beside it, as they are beside the whole.
+        shutil.copytree(self.lesson.source().parent, folder, dirs_exist_ok=True)
+        text = assemble(self.lesson.source(solutions=True), self.lesson.source(), [step.number], [])
+        source.write_text(text, encoding="utf-8")
+        for kind in kinds:
+            target._compile(self._of_kind(target, kind), source, folder)
+
+    @staticmethod
+    def _of_kind(target: Target, kind: str | None) -> Path:
+        binary = target.sanitized_binary(kind) if kind else target.binary
+        assert binary
+        return binary
 
     def start(self, binary: Path) -> Command:
         command = super().start(binary)

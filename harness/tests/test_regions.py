@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from echolab.regions import RegionError, assemble, read_regions, scan
+from echolab.regions import RegionError, assemble, read_regions, scan, stands_alone
 
 
 def write(path: Path, *chapters: str) -> Path:
@@ -73,3 +73,38 @@ def test_a_wrong_marker_is_named(tmp_path: Path, text: str, said: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RegionError, match=said):
         read_regions(path)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "other", "alone"),
+    [
+        ("int f() { return 1; }", "int g() { return 2; }", True),
+        ("int f() { return helper(); }", "namespace { int helper() { return 2; } }", False),
+        ("int f() { return helper(); }", "int helper() { return 2; }\nint g();", False),
+        ("int f() { return total; }", "static int total = 0;", False),
+        ("int f() { return total; }", "struct Sums { int total; };", True),  # nothing of Sums is named
+        ("int f() { return Sums().total; }", "struct Sums { int total; };", False),
+        ("int f() { return GREEN; }", "enum { RED, GREEN };", False),
+        ("int f() { return table(0); }", "Function (*table)(int);", False),
+        ("int f(int buffer) { return buffer; }", "int g(int buffer) { return buffer; }", True),
+        ("int f() { return 1; }", "#define return while", False),
+        ("int f() { return 1; }", "using namespace std;", False),
+        ("int f() { return 1; }", "bool operator==(Slot, Slot) { return true; }", False),
+        ("int f() { return 1; }  // total", "static int total = 0;", True),
+        ('int f() { puts("total"); }', "static int total = '{';", True),
+        ('int f() { puts("total"); }', 'const char* text = R"x("total)x"; int total;', True),
+        ("int f() { return total; }", "int g() { return 1'000'000; } int total;", False),
+        ("int f() { return g() + given; }", "int g() { return given; }", True),  # of the course
+    ],
+)
+def test_a_chapter_stands_alone_when_it_names_nothing_of_the_others(
+    tmp_path: Path, chapter: str, other: str, alone: bool
+) -> None:
+    header = tmp_path / "server.hpp"
+    header.write_text("extern int given;\nint g();\n", encoding="utf-8")
+    for number, chapters in enumerate(((chapter, other), (other, chapter)), 1):
+        source = tmp_path / f"server{number}.cpp"
+        parts = [f"// #region step-{n}\n{text}\n// #endregion step-{n}" for n, text in enumerate(chapters, 1)]
+        source.write_text("#include <cstdio>\n" + "\n".join(parts) + "\n", encoding="utf-8")
+        assert stands_alone(source, number, [header], ["f", "Class::g"]) is alone
+    assert not stands_alone(source, 3, [header], [])

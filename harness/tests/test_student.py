@@ -162,6 +162,20 @@ def test_headers_that_a_chapter_needs_are_taken_with_it(student: Student) -> Non
     assert student.check()["1.4"]["score"] == student.lesson.step(4).points
 
 
+def test_a_chapter_that_leans_on_another_is_none_by_itself_and_the_others_are_not_compiled_again(student: Student) -> None:
+    helper = "namespace {\nint one() { return 1; }\n}\n"
+    student.edits(2, lambda chapter: ends_at_once(helper + chapter), student.finished)
+    student.edits(4, lambda chapter: chapter.replace("{\n", "{\n  if (one() != 1) return false;\n", 1))
+    folder = student.root / "build" / "solutions" / student.lesson.slug
+    for object in folder.glob("only-*.p/mine.o"):
+        object.unlink()
+    steps = student.check()
+    assert steps["1.4"]["note"] == "does not compile by itself"
+    relinked = {object.parent.stem for object in folder.glob("only-*.p/mine.o")}
+    assert relinked == {f"only-{number}" for number in (1, 2, 3, 5, 6)}
+    assert steps["1.5"]["note"] == "right by itself; held up by step 1.2"
+
+
 def test_chapters_that_do_not_fit_together_do_not_pass(student: Student) -> None:
     def with_helper(value: int) -> Callable[[str], str]:
         return lambda chapter: f"int helper() {{ return {value}; }}\n" + chapter
