@@ -168,9 +168,10 @@ def a_reset_while_it_writes_costs_only_that_client(server: Server, connect: Conn
         lost = connect(buffers=64 * 1024)
         lost.send_until_write_blocks(EIGHT_MIB)
         lost.finish()
-        if server.until(lost.has_finished_unread, quiet=True):
+        blocked = server.until(lost.has_finished_unread, quiet=True)
+        lost.reset()
+        if blocked:
             break
-    lost.reset()
     expect_it_stays(server, when, cause)
     expect_service(connect, when)
 

@@ -31,7 +31,7 @@ from echolab import (
     tracing,
 )
 from echolab.grading import Interrupted, Target, grade
-from echolab.known import catalogue
+from echolab.known import Verdict, catalogue
 from echolab.progress import Progress, remember
 from echolab.prove import Proof
 from echolab.prove import prove as prove_all
@@ -642,11 +642,11 @@ def prove(
         with ProgressBar(console=console, transient=True) as bar:
             task = bar.add_task("building", total=runs * len(chosen))
 
-            def done(proof: Proof) -> None:
+            def done(proof: Proof, verdict: Verdict) -> None:
                 graded[proof.server.id] = proof
                 bar.update(task, advance=1, description=proof.server.id)
-                if not proof.is_right:
-                    bar.console.print(proof.server.id, list(proof.verdicts)[-1].value)
+                if verdict is not Verdict.RIGHT:
+                    bar.console.print(f"{proof.server.id}: {verdict.value}")
 
             proofs = prove_all(chosen, runs=runs, jobs=jobs, stress=stress, short=short, record=record, done=done)
     except KeyboardInterrupt:

@@ -96,14 +96,14 @@ def prove(
     stress: str | None = None,
     short: bool = False,
     record: Path | None = None,
-    done: Callable[[Proof], None] = lambda proof: None,
+    done: Callable[[Proof, Verdict], None] = lambda proof, verdict: None,
 ) -> list[Proof]:
     """Grades each server `runs` times, `jobs` at a time (0: one for each processor).
 
     `stress` is "busy" (each processor has other work as well) or "half" (all of this has half of one
     processor). With `short`, a wrong server is graded by those steps only that it has to fail: nothing is
-    said of the others. `done` is told of each server after each of its runs. With `record`, see Record: runs that
-    stand in it count. Raises GraderTrouble, CompileError.
+    said of the others. `done` is told of each server, and of the verdict, after each of its runs. With `record`,
+    see Record: runs that stand in it count. Raises GraderTrouble, CompileError.
     """
     kept = Record(record, stress, short) if record else None
     build.build(*{path for server in servers for path in server.binaries})
@@ -118,7 +118,7 @@ def prove(
         proof.changed = len(failures[server]) > 1
         if run.verdict is not Verdict.RIGHT and run.told not in proof.accounts:
             proof.accounts.append(run.told)
-        done(proof)
+        done(proof, run.verdict)
 
     before = {server: kept.runs(server)[:runs] if kept else [] for server in servers}
     for server in servers:

@@ -17,6 +17,7 @@ import pytest
 from conftest import HARNESS, Lab, grade_command
 
 from echolab import build, course, procfs
+from echolab.client import Client
 from echolab.grading import Grading, Target, grade
 from echolab.known import catalogue
 from echolab.report import CheckResult, Status
@@ -222,6 +223,19 @@ def test_checks_side_by_side_say_what_they_say_one_after_another() -> None:
         [(check.id, check.status, check.cause) for check in grade(wrong.target, at_once=number).checks] for number in (1, 3)
     )
     assert one == other
+
+
+def test_a_moment_that_was_missed_is_tried_again_with_nobody_else_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    finished_unread, looked = Client.has_finished_unread, set()
+
+    def missed(client: Client) -> bool:  # the first client's bytes have found room at the last moment
+        looked.add(client)
+        return len(looked) > 1 and finished_unread(client)
+
+    monkeypatch.setattr(Client, "has_finished_unread", missed)
+    lesson = course.lessons()[0]
+    report = grade(Target(lesson, solutions=True), lesson.step(6), at_once=1)
+    assert {check.status for check in report.checks} == {Status.PASS} and len(looked) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
