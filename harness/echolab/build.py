@@ -84,7 +84,8 @@ def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dic
             left = {step for step in steps if not all(done.get((step, kind)) for kind in kinds)}
         if not left:
             return {}
-        code, printed = _ninja([alone(lesson, step, kind) for step in left for kind in kinds], "-k", "0")
+        # The whole has not been built, and so perhaps no warden either.
+        code, printed = _ninja([WARDEN, *(alone(lesson, step, kind) for step in left for kind in kinds)], "-k", "0")
         failed = _failures(printed) if code else []
     errors: dict[int, str] = {}
     for output, said in failed:
@@ -121,6 +122,8 @@ def _relink(lesson: Lesson, step: Step, kind: str | None) -> bool:
     except (relink.Unsuitable, subprocess.CalledProcessError):
         return False
     link, object = link_of(to)
+    # What Ninja has compiled of this chapter before is not what the server is made of any more.
+    (DIRECTORY / object).unlink(missing_ok=True)
     code, _ = _run(["env", "-C", str(DIRECTORY), *relink.with_objects(link, object, made)])
     return code == 0
 

@@ -8,16 +8,29 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 from echolab import build
 from echolab.apart import end_with
 from echolab.course import ROOT
-from echolab.grading import grade
+from echolab.grading import CHECKS, grade
 from echolab.known import Known, Verdict, told
 from echolab.report import Report
 from echolab.verdict import GraderTrouble
-from echolab.verdicts import SURROUNDINGS
+
+# What a verdict depends on, besides the server and the grader's modules.
+_GRADER = (
+    "harness/wa*/*.*",
+    "harness/wi*/*.*",
+    "lessons/common/*pp",
+    "lessons/*/server.hpp",
+    "lessons/*/lesson.toml",
+    "solutions/*/server.cpp",
+    "meson.build",
+    "lessons/**/meson.build",
+    "solutions/**/meson.build",
+)
 
 
 @dataclass
@@ -54,7 +67,7 @@ class Record:
 
     def __init__(self, path: Path, stress: str | None, short: bool) -> None:
         self._path, self._how = path, [stress, short]
-        self._grader = build.digest(*SURROUNDINGS)
+        self._grader = build.digest(*_GRADER, *_modules())
         self._runs: dict[str, list[Run]] = {}
         try:
             with open(path, "a+", encoding="utf-8") as file:
@@ -86,6 +99,14 @@ class Record:
                 file.write(json.dumps(data) + "\n")
         except OSError as error:
             raise GraderTrouble(f"cannot write to {self._path}: {error.strerror}") from error
+
+
+def _modules() -> list[str]:
+    """The files of the modules that grade, and of the checks, from the project's top folder."""
+    finder = ModuleFinder([str(ROOT / "harness"), str(CHECKS)])
+    for name in ("echolab.known", *(path.stem for path in CHECKS.glob("*.py"))):
+        finder.import_hook(name)
+    return [str(Path(m.__file__).relative_to(ROOT)) for m in finder.modules.values() if m.__file__]
 
 
 def prove(

@@ -13,8 +13,8 @@ from echolab.report import CheckResult, Status, Where
 
 FOLDER = build.DIRECTORY / "verdicts"
 _MOST = 1000  # files that are kept
-# All that a chapter is compiled, graded and explained with.
-SURROUNDINGS = (
+# All that a chapter is compiled, graded and explained with; and more of the grader than that.
+_SURROUNDINGS = (
     "lessons/common/*pp",
     "lessons/*/server.hpp",
     "lessons/*/lesson.toml",
@@ -55,7 +55,7 @@ class KeptVerdicts:
 
     def __init__(self, lesson: Lesson) -> None:
         self._lesson = lesson
-        self._surroundings = build.digest(*SURROUNDINGS) if self._keeps else ""
+        self._surroundings = build.digest(*_SURROUNDINGS) if self._keeps else ""
 
     @property
     def _keeps(self) -> bool:

@@ -176,6 +176,25 @@ def test_a_chapter_that_leans_on_another_is_none_by_itself_and_the_others_are_no
     assert steps["1.5"]["note"] == "right by itself; held up by step 1.2"
 
 
+def test_what_was_compiled_before_is_not_taken_for_what_was_linked_since(student: Student) -> None:
+    def broken(chapter: str) -> str:
+        return "int wrong = ;\n" + chapter
+
+    def reads_nothing(chapter: str) -> str:
+        return re.sub(r"(?m)^(ssize_t read_some\(.*\{)$", r"\1\n  return 0;", chapter)
+
+    for earlier, own, right in (
+        (broken, reads_nothing, False),  # compiled
+        (ends_at_once, str, True),  # linked
+        (broken, reads_nothing, False),  # as at first
+    ):
+        student.edits(2, earlier, student.finished)
+        student.edits(3, own)
+        shutil.rmtree(student.root / "build" / "verdicts", ignore_errors=True)
+        steps = student.check()
+        assert (steps["1.3"]["score"] == steps["1.3"]["points"]) is right
+
+
 def test_chapters_that_do_not_fit_together_do_not_pass(student: Student) -> None:
     def with_helper(value: int) -> Callable[[str], str]:
         return lambda chapter: f"int helper() {{ return {value}; }}\n" + chapter
