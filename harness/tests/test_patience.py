@@ -1,5 +1,6 @@
 """How long the grader waits for a server, with a clock and a server that are made up."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -9,10 +10,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from echolab import grading
 from echolab.procfs import Sleep, Task
 from echolab.server import Command, Habits, Server, _Patience
 from echolab.sockets import Connection, Socket
 from echolab.storm import _Crowd
+from echolab.verdict import GraderTrouble
 
 
 def task(tid: int, state: str, sleep: Sleep, ran: int, cpu_ms: int = 0) -> Any:
@@ -102,6 +105,19 @@ def test_what_is_heard_at_the_last_moment_does_not_keep_a_server_from_settling(
     monkeypatch.setattr(server, "may_hear", may_hear)
     monkeypatch.setattr(server, "tasks", lambda: [Task(1, 1, "S", "accept4", (3,), 1, 0)])
     assert server.settle() and asked_at_the_end
+
+
+def test_a_check_is_given_up_after_so_many_seconds_in_which_we_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "_LONGEST_CHECK", 3)
+    monkeypatch.setattr(grading, "slowness", lambda: 1.0)
+    running = grading.Grading.pytest_runtest_call(Mock())
+    next(running)
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == 1
+    for _ in range(2):  # a signal that comes often while we are stopped comes once
+        signal.raise_signal(signal.SIGALRM)
+    with pytest.raises(GraderTrouble, match="did not end within 3 s"):
+        signal.raise_signal(signal.SIGALRM)
+    assert next(running, None) is None and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 @pytest.mark.parametrize(
