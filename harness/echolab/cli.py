@@ -660,7 +660,7 @@ def prove(
     if docs:
         command = f"harness/lab prove --runs {runs}" + (f" --stress {stress}" if stress else "")
         try:
-            seconds = time.monotonic() - start
+            seconds = None if record else time.monotonic() - start
             proof_table.write_docs(proofs, stress, command, seconds, course.ROOT / "docs" / "generated")
         except output.NotWritable as error:
             _leave(TROUBLE, str(error))

@@ -83,3 +83,6 @@ def test_the_docs_have_a_table_for_each_stress_in_both_languages(many: list[Proo
         text = (tmp_path / f"proof.{language}.md").read_text(encoding="utf-8")
         assert all(text.count(word) == 2 for word in words) and text.count("| --- |") == 2
         assert text.index("--stress None") < text.index("--stress half")
+    proof.write_docs(many, "half", "harness/lab prove --stress half", None, tmp_path)
+    texts = [(tmp_path / f"proof.{language}.md").read_text(encoding="utf-8") for language in ("en", "zh")]
+    assert [text.count(word) for text, word in zip(texts, ("minutes", "分钟"), strict=True)] == [1, 1]

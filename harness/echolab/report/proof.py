@@ -78,9 +78,10 @@ def _markdown(head: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def write_docs(proofs: Sequence[Proof], stress: str | None, command: str, seconds: float, folder: Path) -> None:
+def write_docs(proofs: Sequence[Proof], stress: str | None, command: str, seconds: float | None, folder: Path) -> None:
     """Writes what the docs include, proof.en.md and proof.zh.md: this table, and those that were made
-    under other stress, which proof.json keeps. Raises NotWritable."""
+    under other stress, which proof.json keeps. `seconds` is how long that took, if it was done in one go.
+    Raises NotWritable."""
     kept = folder / "proof.json"
     tables = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     here = machine()
@@ -88,7 +89,7 @@ def write_docs(proofs: Sequence[Proof], stress: str | None, command: str, second
         "rows": table(proofs),
         "command": command,
         "date": date.today().isoformat(),
-        "minutes": round(seconds / 60),
+        "minutes": None if seconds is None else round(seconds / 60),
         "machine": f"{here['processor']}, {here['processors']} processors, Linux {here['kernel']}",
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,11 +99,13 @@ def write_docs(proofs: Sequence[Proof], stress: str | None, command: str, second
 
 
 def _english(stress: str, made: dict) -> str:
-    said = f"`{made['command']}` on {made['date']}, {made['minutes']} minutes, on {made['machine']}."
+    took = f", {made['minutes']} minutes" if made["minutes"] is not None else ""
+    said = f"`{made['command']}` on {made['date']}{took}, on {made['machine']}."
     return f"**{_TITLES[stress][0]}**\n\n{_markdown(_HEAD, made['rows'])}\n{said}\n"
 
 
 def _chinese(stress: str, made: dict) -> str:
     rows = [[" ".join(_CHINESE_KINDS.get(word, word) for word in row[0].split()), *row[1:]] for row in made["rows"]]
-    said = f"{made['date']}，`{made['command']}`，用时 {made['minutes']} 分钟，机器：{made['machine']}。"
+    took = f"用时 {made['minutes']} 分钟，" if made["minutes"] is not None else ""
+    said = f"{made['date']}，`{made['command']}`，{took}机器：{made['machine']}。"
     return f"**{_TITLES[stress][1]}**\n\n{_markdown(_CHINESE_HEAD, rows)}\n{said}\n"
