@@ -119,7 +119,7 @@ def _relink(lesson: Lesson, step: Step, kind: str | None) -> bool:
     made = [str(folder / name) for name in relink.MADE]
     try:
         relink.relink(step.functions, *(str(DIRECTORY / object) for object in wholes), *made)
-    except (relink.Unsuitable, subprocess.CalledProcessError):
+    except (relink.Unsuitable, subprocess.CalledProcessError, OSError):  # OSError: there are no binutils
         return False
     link, object = link_of(to)
     # What Ninja has compiled of this chapter before is not what the server is made of any more.
