@@ -712,7 +712,16 @@ def bench(
             settings = replace(settings, repeat=repeat)
         with contenders.scratch() as folder, console.status("building", spinner="line") as status:
             found, absent = contenders.gather(chosen, mine, more, peers, Path(folder))
-            running = benchmark.Bench(found, chosen, settings, status.update)
+            said: set[str] = set()
+
+            def say(text: str) -> None:
+                status.update(text)
+                turn = text.partition(":")[0]
+                if not console.is_terminal and turn not in said:  # nobody sees the status: a line a turn
+                    print(f"lab bench: {turn}", file=sys.stderr)
+                said.add(turn)
+
+            running = benchmark.Bench(found, chosen, settings, say)
             running.comparison.absent = absent
             try:
                 running.run()

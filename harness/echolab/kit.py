@@ -172,7 +172,7 @@ def relink(name: str, whole: str, lesson: Lesson, step: Step, kind: str | None, 
     binary, mine = root / "build" / name, root / "build" / f"{whole}.o"
     binary.parent.mkdir(parents=True, exist_ok=True)
     object = DIRECTORY / build.link_of(build.whole(lesson, True, kind))[1]
-    # The solution is there for as long as this lasts; nothing of the student's is compiled or runs meanwhile.
+    # The solution is there for as long as this lasts, under a name that nobody can guess whose code is compiled.
     with tempfile.TemporaryDirectory(dir=root) as folder:
         program, rest = (Path(shutil.copy(path, folder)) for path in (relinking.__file__, object))
         link = [word.format(object=object, binary=binary) for word in _recipes()[name].link]

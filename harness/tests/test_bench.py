@@ -163,6 +163,7 @@ def test_bench_writes_what_the_schema_says(lab: Lab, tmp_path: Path) -> None:
     assert not server["problems"]
     measured = {figure["figure"]: figure["median"] for figure in server["figures"]}
     assert measured["floor_share"] > 0
+    assert "lab bench: 1 of 1\n" in done.stderr  # where no terminal shows how far it is
     assert measured["first_byte"] >= data["settings"]["hold"] * 1e9 * 0.9  # it waits its turn
 
 
