@@ -87,9 +87,10 @@ class Apart(Generic[Key, Value]):
 
     def _close(self, channel: Connection) -> None:
         process = self._processes.pop(channel)
+        # It ends by this too, should the signal have come where an exception is swallowed (a finalizer).
+        channel.close()
         process.join()
         process.close()
-        channel.close()
 
 
 def end_with(parent: int) -> None:
@@ -104,7 +105,7 @@ def _serve(function: Callable[..., Value], channel: Connection, parent: int) -> 
     end_with(parent)
     signal.signal(signal.SIGTERM, _stop)
     _let_go_of_all_but(channel.fileno())
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
         while signal.getsignal(signal.SIGTERM) is _stop:
             arguments = channel.recv()
             try:
