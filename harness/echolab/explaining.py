@@ -8,13 +8,14 @@ import ctypes
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from echolab import build, procfs, timeline
+from echolab.client import Act
 from echolab.course import ROOT, Lesson, Step
 from echolab.diagnosis import rules, stopping, threads
 from echolab.diagnosis.finding import Finding
@@ -22,15 +23,13 @@ from echolab.diagnosis.scene import Scene
 from echolab.report import CheckResult, Status, Where
 from echolab.server import Server, slowness
 from echolab.verdict import Failed, GraderTrouble
-from echolab.witness import Event, Kind, Place, Places, Unavailable, Witness, obstacle
+from echolab.witness import Event, Kind, Place, Places, Record, Unavailable, Witness, obstacle, worth_a_look
 
 SWITCH = "ECHOLAB_WITNESS_OFF"  # in the environment: set, and nothing is explained
 _MOST_EVENTS = 2000  # that are kept of one check: the last ones
 _LONGEST_NS = 10_000_000_000  # before the failure
 _QUESTION = signal.SIGRTMAX  # harness/witness/signals.cpp answers it with a sample
 _QUESTIONS = 5  # to each thread that runs on
-# Events that are looked at: so many at the beginning, before the end of a thread, and at the end.
-_FIRST, _BEFORE_AN_END, _LAST = 1000, 8, 6000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -124,24 +123,24 @@ class Explanation:
 
     def _explain(self, check: CheckResult, error: BaseException | None, line_is_known: bool) -> None:
         server, witness = self._servers[-1]
-        exit_code = server.exit_code
-        main = witness.inside(server.pid)
-        events = _worth_a_look(witness.events())
+        failed = isinstance(error, Failed)
+        seen = _look(server, witness, ask=failed and not line_is_known)
+        for one, _ in self._servers:
+            one.close()  # who spins would do so while we think
+        events = worth_a_look(seen.records)
         if not events:
             check.unexplained = "the server has not taken the witness in"
             return
         check.events = _around_the_end(events)
-        check.timeline = timeline.of(server, events)
-        failed = isinstance(error, Failed)
+        check.timeline = timeline.draw(events, seen.acts, zombies=seen.zombies, lost=seen.lost)
         if not failed:
             check.unexplained = "it did not fail a second time"
         if line_is_known:
             return  # a sanitizer has named it
-        masked = frozenset(n for n in (signal.SIGCHLD, signal.SIGTERM) if procfs.blocks(server.pid, n))
-        samples = _samples(server, witness) if failed else []
         step = self._lesson.step(int(check.id.split(".")[1]))
         places = Places(witness.program, events, witness.base)
-        all_files = {place.file for event in events for place in places.of(event)}
+        from_where = {(event.pid, event.frames): event for event in events}
+        all_files = {place.file for event in from_where.values() for place in places.of(event)}
         files = self._sources or tuple(sorted(filter(self._is_own, all_files)))
         scene = Scene(
             check=check.id.rpartition(".")[2],
@@ -154,10 +153,10 @@ class Explanation:
             events=events,
             places=places,
             own=self._is_own,
-            main=main if main != server.pid or not events else _first_pid(events, main),
-            exit_code=exit_code,
-            samples=samples,
-            masked=masked,
+            main=seen.main if seen.main != server.pid else _first_pid(events),
+            exit_code=seen.exit_code,
+            samples=seen.samples,
+            masked=seen.masked,
             files=files,
         )
         found = _find(scene) or _where_it_should_be(scene, step)
@@ -178,6 +177,35 @@ class Explanation:
         return not any(folder in file.parents for folder in self._given)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What there is to be seen of a server only while it is there. `main` is the listening process, as it sees
+    itself; `zombies` likewise, and `masked` the signals that its main thread keeps waiting."""
+
+    exit_code: int | None
+    main: int
+    masked: frozenset[int]
+    zombies: frozenset[int]
+    acts: list[Act]
+    records: list[Record]
+    lost: int
+    samples: list[Event]
+
+
+def _look(server: Server, witness: Witness, *, ask: bool) -> _Seen:
+    """With `ask`, its threads are asked where they are."""
+    return _Seen(
+        exit_code=server.exit_code,
+        main=witness.inside(server.pid),
+        masked=frozenset(n for n in (signal.SIGCHLD, signal.SIGTERM) if procfs.blocks(server.pid, n)),
+        zombies=frozenset(witness.inside(pid) for pid in server.zombies()),
+        acts=list(server.acts),
+        records=witness.records(),
+        lost=witness.lost,
+        samples=_samples(server, witness) if ask else [],
+    )
+
+
 def _given(lesson: Lesson) -> list[Path]:
     """Where the files are that a student has not written."""
     earlier = [folder.name for folder in (ROOT / "lessons").glob("[0-9]-*") if int(folder.name[0]) < lesson.number]
@@ -195,24 +223,10 @@ def _where_it_should_be(scene: Scene, step: Step) -> Finding | None:
     return Finding(place, None, "the_function_of_the_step") if place else None
 
 
-def _first_pid(events: list[Event], main: int) -> int:
+def _first_pid(events: list[Event]) -> int:
     """The listening process by the events: who listens. It may be gone, so that /proc does not tell."""
     found = [event.pid for event in events if event.call == "listen"]
     return found[-1] if found else events[0].pid
-
-
-def _worth_a_look(events: list[Event]) -> list[Event]:
-    """Of very many, the first and the last; and of those between, each thread's last."""
-    begin, end = min(_FIRST, len(events)), max(_FIRST, len(events) - _LAST)
-    own: dict[tuple[int, int], deque[Event]] = {}
-    kept: list[Event] = []
-    for event in events[begin:end]:
-        thread = own.setdefault((event.pid, event.tid), deque(maxlen=_BEFORE_AN_END))
-        thread.append(event)
-        if event.kind is Kind.END:
-            kept += thread
-            thread.clear()
-    return events[:begin] + sorted(kept, key=lambda event: event.time) + events[end:]
 
 
 def _around_the_end(events: list[Event]) -> tuple[Event, ...]:

@@ -141,13 +141,18 @@ def _parts(path: str) -> Iterator[str]:
 
 def children(pid: int) -> list[int]:
     """The living and dead children that `pid` has not waited for."""
-    found: list[int] = []
     try:
-        for tid in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, _read(f"/proc/{pid}/task/{tid}/children").split())
+        return [child for tid in os.listdir(f"/proc/{pid}/task") for child in _children_of(pid, int(tid))]
     except OSError:
-        pass
-    return found
+        return []
+
+
+def _children_of(pid: int, tid: int) -> list[int]:
+    """Those of one thread."""
+    try:
+        return [int(child) for child in _read(f"/proc/{pid}/task/{tid}/children").split()]
+    except OSError:
+        return []
 
 
 def _stat(directory: str) -> list[str]:
@@ -186,6 +191,9 @@ def _call(directory: str) -> tuple[str | None, tuple[int, ...]]:
 def process(pid: int) -> Process | None:
     """`pid` as it is now, or None if it is gone."""
     try:
+        # A server may have a thousand zombies: they do nothing any more, and one look says all of it.
+        if zombie := _zombie(pid, _stat(f"/proc/{pid}")):
+            return zombie
         tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
     except OSError:
         return None
@@ -193,6 +201,15 @@ def process(pid: int) -> Process | None:
     if not found:
         return None
     return Process(pid, found[0][0], tuple(task for _, task in found))
+
+
+def _zombie(pid: int, stat: list[str]) -> Process | None:
+    """The zombie that `stat` is of, or None if it is of a process that lives, or has a thread that does."""
+    state, parent, threads = stat[0], int(stat[1]), stat[17]
+    if state != "Z" or threads != "1":
+        return None
+    cpu_ns = sum(map(int, stat[11:13])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return Process(pid, parent, (Task(pid, pid, state, None, (), 0, cpu_ns),))
 
 
 def has_ended(pid: int) -> bool:
@@ -213,7 +230,8 @@ def descendants(pid: int) -> Iterator[Process]:
         below = waiting.pop(0)
         if found := process(below):
             yield found
-            waiting += [] if found.zombie else children(below)
+            for task in found.tasks if not found.zombie else ():
+                waiting += _children_of(below, task.tid)
 
 
 class Hidden(Exception):

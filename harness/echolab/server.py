@@ -727,7 +727,8 @@ class _Patience:
 
     def _cpu_since_start(self, tasks: Iterable[Task]) -> int:
         first = self._first or {}
-        return sum(t.cpu_ns - (first[t.tid].cpu_ns if t.tid in first else 0) for t in tasks)
+        # A zombie's time is rounded down to ticks.
+        return sum(max(0, t.cpu_ns - (first[t.tid].cpu_ns if t.tid in first else 0)) for t in tasks)
 
     def _spins_again(self, tasks: tuple[Task, ...]) -> bool:
         """Whether all of who is known to spin either spins, each thread long enough, or waits for an event."""

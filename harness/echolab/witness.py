@@ -13,9 +13,11 @@ import signal
 import struct
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 from pathlib import Path
 
 from echolab.course import ROOT
@@ -24,7 +26,9 @@ from echolab.course import ROOT
 _MAGIC = 0x31737365_6E746977
 _HEADER_BYTES = 4096
 _SLOT = struct.Struct("=QqiiiHBBqqq4Q")
-_KIND = 6  # which of its fields is the event's kind
+# One slot of the ring, not looked at yet: these of its fields, and others (see _event).
+Record = tuple[int, ...]
+_NUMBER, _TIME, _PID, _TID, _KIND = 0, 1, 2, 3, 6
 _WRITTEN_AT, _RULE_COUNT_AT, _RULES_AT = 64, 128, 192
 _RULE = struct.Struct("=IIIiiiqq16x")
 _MOST_RULES = 16
@@ -36,6 +40,8 @@ CALLS = tuple(
 )
 _SIGNALS = {number.value: number.name for number in signal.Signals} | {64: "SIGRTMAX"}
 _WITHOUT_DESCRIPTOR = -1
+# Events that are looked at: so many at the beginning, before the end of a thread, and at the end.
+_FIRST, _BEFORE_AN_END, _LAST = 1000, 8, 6000
 
 
 class Kind(Enum):
@@ -190,31 +196,27 @@ class Witness:
     def events(self, since: int = 0, kind: Kind | None = None) -> list[Event]:
         """Those that the ring still holds, in the order in which they happened. With `since`, those after
         so many had been `written`; with `kind`, those of that kind only."""
-        written = self.written
-        oldest = max(since, written - self._slots)
-        found = self._between(oldest, written, kind)
+        records = [r for r in self.records(since) if kind is None or r[_KIND] == kind.value]
+        found = [event for record in records if (event := _event(record))]
         if not since and not kind:
-            self._undecoded = max(0, written - oldest - len(found))
-        found.sort(key=lambda pair: (pair[1].time, pair[0]))
-        return [event for _, event in found]
+            self._undecoded = max(0, min(self.written, self._slots) - len(found))
+        return found
 
     def holds(self, since: int) -> bool:
         """Whether the ring still holds all events after so many had been `written`."""
         return self.written - since <= self._slots
 
-    def _between(self, begin: int, end: int, kind: Kind | None) -> list[tuple[int, Event]]:
-        """The events from number `begin` to before `end`, with their numbers; of this `kind`, if one is given."""
-        return [
-            (fields[0], event)
-            for fields in self._slots_of(begin, end)
-            # What is newer than asked for was written while we read.
-            if (kind is None or fields[_KIND] == kind.value)
-            and begin < fields[0] <= end + self._slots
-            and (event := _event(fields))
-        ]
+    def records(self, since: int = 0) -> list[Record]:
+        """Likewise, as they are in the ring: what they tell takes longer."""
+        end = self.written
+        begin = max(since, end - self._slots)
+        # What is newer than asked for was written while we read.
+        found = [record for record in self._between(begin, end) if begin < record[_NUMBER] <= end + self._slots]
+        found.sort(key=itemgetter(_TIME, _NUMBER))
+        return found
 
-    def _slots_of(self, begin: int, end: int) -> Iterator[tuple[int, ...]]:
-        """The fields of the slots for the events from number `begin` to before `end`."""
+    def _between(self, begin: int, end: int) -> Iterator[Record]:
+        """What is in the slots for the events from number `begin` to before `end`."""
         first, last = begin % self._slots, end % self._slots
         parts = [(first, last)] if first < last else [(first, self._slots), (0, last)]
         for start, stop in parts if begin < end else ():
@@ -340,7 +342,7 @@ def _load_base(pid: int, program: Path | None) -> int | None:
     return 0 if kind == 2 else min(starts)  # 2: ET_EXEC, which is loaded where it says
 
 
-def _event(fields: tuple[int, ...]) -> Event | None:
+def _event(fields: Record) -> Event | None:
     """The event in a slot; None if it is none: half written, or overwritten with rubbish."""
     _, time, pid, tid, fd, error, kind_number, call_number, result, first, second, *frames = fields
     try:
@@ -370,6 +372,21 @@ def _event(fields: tuple[int, ...]) -> Event | None:
         (first, second),
         tuple(frame for frame in frames if frame),
     )
+
+
+def worth_a_look(records: list[Record]) -> list[Event]:
+    """The events of these; of very many, the first and the last, and of those between each thread's last."""
+    begin, end = min(_FIRST, len(records)), max(_FIRST, len(records) - _LAST)
+    own: dict[tuple[int, int], deque[Record]] = {}
+    kept: list[Record] = []
+    for record in records[begin:end]:
+        thread = own.setdefault((record[_PID], record[_TID]), deque(maxlen=_BEFORE_AN_END))
+        thread.append(record)
+        if record[_KIND] == Kind.END.value:
+            kept += thread
+            thread.clear()
+    kept.sort(key=itemgetter(_TIME, _NUMBER))
+    return [event for record in records[:begin] + kept + records[end:] if (event := _event(record))]
 
 
 @dataclass(frozen=True)

@@ -115,14 +115,13 @@ class Timeline:
         return any(lane.role in (Role.PROCESS, Role.THREAD) for lane in self.lanes)
 
 
-def of(server: Server, events: Sequence[Event] | None = None) -> Timeline:
-    """What was seen of `server` until now. `events` are its witness's, where they were read already."""
+def of(server: Server) -> Timeline:
+    """What was seen of `server` until now."""
     witness = server.witness
     if not witness:
         return draw([], list(server.acts))
     zombies = {witness.inside(pid) for pid in server.zombies()}
-    seen = witness.events() if events is None else events
-    return draw(seen, list(server.acts), zombies=zombies, lost=witness.lost)
+    return draw(witness.events(), list(server.acts), zombies=zombies, lost=witness.lost)
 
 
 def draw(
