@@ -273,7 +273,7 @@ def the_handler_leaves_errno_as_it_was(server: Server) -> None:
             break  # it is past its look at errno, and about to make its next system call
 
 
-@check(step=4, area="eintr", points=2)
+@check(step=4, area="eintr", points=2, long=True)
 def a_thousand_children_in_quick_succession_lose_no_client(
     server: Server, connect: Connect
 ) -> None:
