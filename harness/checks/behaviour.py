@@ -225,12 +225,14 @@ def expect_no_finding(server: Server, source: Path, expected: str, cause: str) -
     started, served = server.start(), Outcome(False)
     if started:
         served = storm(server, 200, at_once=16)
-        for _ in range(3):
+        for one_of_four in range(4):
             client = Client(server)
-            if client.connects() and client.is_served():
+            if not (client.connects() and client.is_served()):
+                break  # nor would the next be
+            if one_of_four < 3:
                 client.reset()
-        connected, sending = Client(server), Client(server)
-        if connected.connects() and connected.is_served() and sending.connects():
+        sending = Client(server)
+        if sending.connects():
             sending.send(b"hi")
         server.signal(signal.SIGTERM)
         server.until(server.has_ended, quiet=True)
