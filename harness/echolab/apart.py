@@ -20,6 +20,11 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 class Apart(Generic[Key, Value]):
     """Calls `function` apart: start() a call, and take what it returns from ended().
 

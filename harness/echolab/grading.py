@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from echolab import build, procfs, sanitizers
-from echolab.apart import Apart
+from echolab.apart import Apart, processors
 from echolab.course import ROOT, Lesson, Step
 from echolab.explaining import Explanation
 from echolab.isolation import Isolation
@@ -239,7 +239,9 @@ class Grading:
         if self._most_at_once == 1 or session.config.option.collectonly:
             return None
         slowness()  # is found out here, once for all of them
-        to_do, at_once = list(session.items), 1  # the first alone: the server may not even listen
+        to_do = list(session.items)
+        # The first alone: the server may not even listen. Where that is known, nobody waits for it.
+        at_once = self._at_once if self.habits.judged else 1
         with Apart[pytest.Item, _Account](partial(self._run_apart, session.items)) as running:
             while to_do or running:
                 while len(running) < at_once and (item := self._next(to_do)):
@@ -262,7 +264,7 @@ class Grading:
         """Which check begins next: after the very first those that last long, once what they need is built."""
         built = self._is_built(seconds=0)
         ready = [item for item in to_do if built or not self.check_of(item).needs_source]
-        begun = len(to_do) < len(self.results)
+        begun = self.habits.judged or len(to_do) < len(self.results)
         long = (i for i in ready if begun and (self.check_of(i).needs_source or self.check_of(i).long))
         return next(long, next(iter(ready), None))
 
@@ -457,11 +459,6 @@ def grade(
                 raise Interrupted(report) from None
         report.seconds = time.perf_counter() - start
     return report
-
-
-def processors() -> int:
-    """How many of them this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _explained(

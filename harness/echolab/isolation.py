@@ -4,13 +4,12 @@ What failed in the student's whole server, or could not be tried there, is tried
 finished chapters around it, and the better of the two counts.
 """
 
-import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 
 from echolab import stubs
-from echolab.apart import Apart
+from echolab.apart import Apart, processors
 from echolab.course import Lesson, Step
 from echolab.regions import Region, scan
 from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
@@ -132,7 +131,7 @@ class Isolation:
                 self.go_on()
                 progress(f"{'building' if self._building else 'grading'} each step by itself")
                 for step in [step for step in to_do if step in self._built]:
-                    if len(running) == 2 * len(os.sched_getaffinity(0)):
+                    if len(running) == 2 * processors():
                         break
                     to_do.remove(step)
                     if isinstance(error := self._built[step], Exception):

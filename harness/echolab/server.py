@@ -323,11 +323,13 @@ class Server:
 
     def processes(self) -> list[Process]:
         """The server and all that descends from it, parents first."""
-        if not self._warden:
-            return []
-        init = self._warden.init  # reaps at once what it has inherited
-        found = procfs.descendants(init)
-        return [process for process in found if not (process.zombie and process.parent == init)]
+        return list(self._each_process())
+
+    def _each_process(self) -> Iterator[Process]:
+        if self._warden:
+            init = self._warden.init  # reaps at once what it has inherited
+            found = procfs.descendants(init)
+            yield from (process for process in found if not (process.zombie and process.parent == init))
 
     def tasks(self) -> list[Task]:
         return [task for process in self.processes() for task in process.tasks]
@@ -394,7 +396,8 @@ class Server:
 
     def children_are_reaped(self) -> bool:
         """Whether there is no zombie, and nobody is about to become one: all others sleep."""
-        return all(task.sleep is not Sleep.NONE for task in self.tasks())
+        tasks = (task for process in self._each_process() for task in process.tasks)
+        return all(task.sleep is not Sleep.NONE for task in tasks)
 
     def living(self) -> list[int]:
         """Processes that have not ended, the uppermost first."""
@@ -743,15 +746,16 @@ class _Patience:
     def _timed_in_vain(self, tasks: tuple[Task, ...], now: float) -> bool:
         """Whether those that sleep for a time have woken several times, and the others not at all, since
         all that was under way has come."""
-        if not self._timed:
+        living = {task.tid: task for task in tasks if task.state != "Z"}
+        if not self._timed & living.keys():
             return False
         # Who has come or gone has done something.
-        if self._same.keys() != {task.tid for task in tasks} or self._server.may_hear():
-            self._same, self._same_since = {task.tid: task for task in tasks}, now
+        if self._same.keys() != living.keys() or self._server.may_hear():
+            self._same, self._same_since = living, now
         if now - self._same_since < (_TIMED_SECONDS_AGAIN if self._server.habits.polls else _TIMED_SECONDS):
             return False
         wakes = _TIMED_WAKES_AGAIN if self._server.habits.judged else _TIMED_WAKES
-        for task in tasks:
+        for task in living.values():
             ran = task.ran - self._same[task.tid].ran
             if task.tid in self._timed:
                 if ran < wakes:

@@ -55,7 +55,7 @@ def watch(lesson: Lesson | None, solutions: bool, console: Console) -> None:
                     grader.begin(found, step)
                     view.begins(found, step, time.strftime("%H:%M:%S"))
                 elif grader in ready:
-                    view.hears(grader.message())
+                    view.hears(grader.message(), more=bool(wait([grader], timeout=0)))
     finally:
         saves.close()
         grader.end()
@@ -243,7 +243,8 @@ class _View:
         self._screen.doing, self._screen.stale = "building", True
         self._draw()
 
-    def hears(self, message: tuple[str, str | Report]) -> None:
+    def hears(self, message: tuple[str, str | Report], more: bool) -> None:
+        """`more`: the next is there already, so nobody would see what this one changes."""
         kind, content = message
         if isinstance(content, Report):
             self._screen.report, self._screen.stale = content, False
@@ -259,7 +260,8 @@ class _View:
             if not self._live:
                 terminal.write(content, self._console)
                 sys.stdout.flush()
-        self._draw()
+        if not more:
+            self._draw()
 
     def _draw(self) -> None:
         if self._live:

@@ -62,6 +62,17 @@ def test_who_wakes_by_the_clock_alone_is_given_up_but_not_while_others_end(monke
     ) == [None, None, None, "given up"]
 
 
+def test_zombies_do_not_keep_who_wakes_by_the_clock_from_being_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    child, zombie = task(2, "S", Sleep.ENDLESS, 3), task(2, "Z", Sleep.NONE, 0)
+    by_the_clock = [task(1, "S", Sleep.TIMED, ran) for ran in (0, 5, 10)]
+    assert looks(
+        monkeypatch,
+        (0.0, [by_the_clock[0], child]),
+        (0.6, [by_the_clock[1], zombie]),
+        (1.2, [by_the_clock[2], zombie]),
+    ) == [None, None, "given up"]
+
+
 def test_who_is_only_to_be_explained_is_given_up_when_it_has_woken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [(at, [task(1, "S", Sleep.TIMED, ran)]) for at, ran in ((0.0, 0), (0.5, 1), (1.0, 2))]
     assert looks(monkeypatch, *moments) == [None] * 3
