@@ -141,6 +141,11 @@ def makes(name: str) -> bool:
     return name in _recipes()
 
 
+def recipe_of(name: str) -> Recipe:
+    """How that target is built."""
+    return _recipes()[name]
+
+
 def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox: Sandbox | None) -> None:
     """Builds `source` as Meson builds its target `name`, into root/build. All it may include, besides
     the kit, are the folders `shown`; all paths are below `root`.
@@ -153,7 +158,7 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
     if sandbox and not sandbox.walls:
         for read in shown:
             hand_over(read, building_uid()).chmod(0o700)
-    code, said = _run(_recipes()[name].script(**files), root, shown, [binary.parent], sandbox)
+    code, said = _run(recipe_of(name).script(**files), root, shown, [binary.parent], sandbox)
     if code == 0:
         return
     if code in (126, 127):
@@ -175,7 +180,7 @@ def relink(name: str, whole: str, lesson: Lesson, step: Step, kind: str | None, 
     # The solution is there for as long as this lasts, under a name that nobody can guess whose code is compiled.
     with tempfile.TemporaryDirectory(dir=root) as folder:
         program, rest = (Path(shutil.copy(path, folder)) for path in (relinking.__file__, object))
-        link = [word.format(object=object, binary=binary) for word in _recipes()[name].link]
+        link = [word.format(object=object, binary=binary) for word in recipe_of(name).link]
         script = relinking.script(program, step.functions, mine, rest, Path(folder), link, str(object))
         return _run(script, root, [mine.parent], [binary.parent, Path(folder)], sandbox)[0] == 0
 

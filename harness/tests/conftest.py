@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,33 @@ def step_binaries(lesson: course.Lesson) -> list[Path]:
     """The stepwise executables of a lesson, in order; build() has to be called on them."""
     folder = build.server(lesson, solutions=True).parent
     return [folder / f"step-{step.number}" for step in lesson.steps]
+
+
+@contextmanager
+def dask_cluster(folder: Path, workers: int, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A Dask scheduler and so many workers on the loopback: the scheduler's address, and its process."""
+
+    def start(kind: str, *options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *options],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if kind == "scheduler" else subprocess.DEVNULL,
+            cwd=folder,
+            text=True,
+        )
+        ended.callback(process.communicate)
+        ended.callback(process.kill)
+        return process
+
+    with ExitStack() as ended:
+        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        assert scheduler.stderr
+        address = next(line.split()[-1] for line in scheduler.stderr if "Scheduler at:" in line)
+        threading.Thread(target=scheduler.stderr.read, daemon=True).start()
+        for _ in range(workers):
+            start("worker", address, "--no-nanny", "--nthreads", "1", "--memory-limit", "0")
+        yield address, scheduler
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import HARNESS
+from conftest import HARNESS, dask_cluster
 from rich.console import Console
 
 from echolab import classroom, gradebook, sandbox
@@ -70,25 +69,8 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    path = [str(HARNESS), str(Path(__file__).parent)]
-    environment = os.environ | {"PYTHONPATH": ":".join(path), _FOLDER: str(tmp_path)}
-
-    def start(kind: str, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *options]
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=tmp_path, text=True
-        )
-        ended.callback(process.communicate)
-        ended.callback(process.kill)
-        return process
-
-    with ExitStack() as ended:
-        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        assert scheduler.stderr
-        address = next(line.split()[-1] for line in scheduler.stderr if "Scheduler at:" in line)
-        threading.Thread(target=scheduler.stderr.read, daemon=True).start()
-        for _ in range(2):
-            start("worker", address, "--no-nanny", "--nthreads", "1", "--memory-limit", "0")
+    environment = {"PYTHONPATH": f"{HARNESS}:{Path(__file__).parent}", _FOLDER: str(tmp_path)}
+    with dask_cluster(tmp_path, 2, **environment) as (address, scheduler):
         yield Cluster(address, scheduler, tmp_path)
 
 
