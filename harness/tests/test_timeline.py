@@ -395,6 +395,23 @@ def test_an_arrow_begins_in_the_call_that_made_its_target_though_that_has_return
     assert found.arrows == [("fork", "fork()", "read(4)"), ("thread", "pthread_create()", "write(4)")]
 
 
+def test_who_is_left_out_has_no_arrow() -> None:
+    other = 50
+    events = [event(0, other, Kind.START, "process")]
+    events += [e for n in range(2000) for e in call(1 + n, 1.5 + n, other, "read", fd=n, result=1)]
+    events += [
+        event(1000.6, PARENT, Kind.START, "process"),
+        *call(1000.7, 1000.8, PARENT, "fork", result=CHILD),
+        event(1000.9, PARENT, Kind.END, "process", result=0),
+        event(1999.6, CHILD, Kind.START, "process"),  # it had no processor until then
+    ]
+    drawn = timeline.draw(events)
+    assert [link.kind for link in drawn.links] == ["fork"]
+    picture = svg.write(drawn, title="late")
+    assert ">child 2</text>" in picture and ">child 1</text>" not in picture
+    assert 'class="link"' not in picture
+
+
 def test_a_process_that_runs_another_program_is_the_same_process() -> None:
     events = [
         event(0, PARENT, Kind.START, "process"),

@@ -108,6 +108,8 @@ def tabulate(timeline: Timeline, *, most_rows: int, most_lanes: int, only_the_la
     else:
         rows = _shortened(rows, most_rows, only_the_last)
     shown = [lane for lane in lanes if any(_is_there(row, lane) for row in rows)]
+    for row in rows:  # a parent may have ended, out of sight, before its child is seen
+        row.links = [link for link in row.links if link.source in shown and link.target in shown]
     return Table(
         shown, rows, timeline.start, len(timeline.lanes) - len(shown), hidden, timeline.lost
     )
