@@ -182,7 +182,7 @@ def main(few: int | None) -> int:
         early = max(size for count, size in memory.items() if count <= begin)
         late = max(size for count, size in memory.items() if count > begin)
         good.append(said(f"memory until all are graded, to that of the first {begin}", late / early, MOST_GROWTH, late <= MOST_GROWTH * early))
-        make_class(place / "few", max(1, len(names) // 8))
+        make_class(place / "few", max(1, len(names) // 4))
         ratio = speed_up(place / "few", place)
         good.append(said("submissions a minute, two Dask workers to one", ratio / 2, LEAST_SPEED_UP, ratio >= 2 * LEAST_SPEED_UP))
     times = [processor_time() for _ in range(ROUNDS)]
