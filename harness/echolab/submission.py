@@ -37,6 +37,7 @@ from echolab.verdict import GraderTrouble
 _MOST_MEMORY = 3072 * MIB  # of all that one submission runs at a time
 _OURS = 256 * MIB  # of a container's, for the grader
 _running: set[subprocess.Popen[str]] = set()
+_LONGEST_WORD = 300  # characters of a grader's last
 _GRACE = 60  # seconds that the grader has to end in, once it was told to
 
 
@@ -168,7 +169,7 @@ def _read(said: str, errors: str, settings: Settings) -> Graded:
             number = data["report"]["lesson"]
             graded.reports[number], graded.notes[number] = data["report"], data["notes"]
     if not graded.trouble and not graded.page and graded.result is None:
-        last = (errors.strip().splitlines() or ["it was killed"])[-1]
+        last = (errors.strip().splitlines() or ["it was killed"])[-1][:_LONGEST_WORD]
         graded.trouble = f"the grader of this submission has ended early: {last}"
     return graded
 

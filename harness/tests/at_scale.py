@@ -6,7 +6,7 @@ again by two Dask workers. Both gradebooks have to say the same of every check (
 server's header says that they fail in some runs only), and no submission may cost the grader trouble.
 
 Measured beside that, each as a ratio within one run, on a machine that has nothing else to do:
-- the memory of `lab class` with a tenth of the class graded, and at the end;
+- the memory of `lab class` after the first twentieth of the class, pages and all, to that before;
 - processor time of one submission of all four lessons, and of compiling it alone with the same flags;
 - submissions a minute with two Dask workers, and with one, in turn.
 
@@ -181,7 +181,7 @@ def main(few: int | None) -> int:
         begin = max(1, len(names) // 20)
         early = max(size for count, size in memory.items() if count <= begin)
         late = max(size for count, size in memory.items() if count > begin)
-        good.append(said(f"memory until all are graded, to that of the first {begin}", late / early, MOST_GROWTH, late <= MOST_GROWTH * early))
+        good.append(said(f"memory after the first {begin} to that before", late / early, MOST_GROWTH, late <= MOST_GROWTH * early))
         make_class(place / "few", max(1, len(names) // 4))
         ratio = speed_up(place / "few", place)
         good.append(said("submissions a minute, two Dask workers to one", ratio / 2, LEAST_SPEED_UP, ratio >= 2 * LEAST_SPEED_UP))

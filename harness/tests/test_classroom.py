@@ -16,7 +16,7 @@ import pytest
 from conftest import HARNESS, Lab
 from rich.console import Console
 
-from echolab import classroom, course, gradebook, sandbox
+from echolab import classroom, course, gradebook, sandbox, submission
 from echolab.classroom import Order, WrongUsage, grade_class
 from echolab.gradebook import Row
 from echolab.report import gradebook as gradebook_files
@@ -143,6 +143,11 @@ def test_killed_at_any_moment_it_loses_nothing_and_grades_nothing_twice(tmp_path
         with sqlite3.connect(out / gradebook.NAME) as database:
             kept = {name for (name,) in database.execute("SELECT student FROM submission")}
     assert len(kept) == 200 == len(set(log.read_text().split()))
+
+
+def test_the_last_word_of_a_grader_that_failed_is_one_readable_line() -> None:
+    said = submission._read("", "Traceback:\nKeyError: " + "Lane(), " * 10_000, Settings((1,))).trouble
+    assert said and "ended early: KeyError: Lane()" in said and len(said) < 400
 
 
 def test_a_gradebook_from_a_newer_version_is_left_alone(graded: list[str], tmp_path: Path) -> None:
