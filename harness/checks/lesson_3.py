@@ -1,7 +1,7 @@
 """Lesson 3, multi thread: what a server with a thread per client and a table of slots must do."""
 
 import behaviour
-from behaviour import Connect, NewServer, connect_and_hold, expect_service, settled_client
+from behaviour import Connect, NewServer, connect_and_hold, settled_client
 
 from echolab.client import Client
 from echolab.server import Server

@@ -7,7 +7,6 @@ more exact cause, and what the server did until it failed. Whatever goes wrong h
 import ctypes
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ from echolab.course import ROOT, Lesson, Step
 from echolab.diagnosis import rules, stopping, threads
 from echolab.diagnosis.finding import Finding
 from echolab.diagnosis.scene import Scene
-from echolab.report import CheckResult, Status, Where
-from echolab.server import Server, slowness
+from echolab.report import CheckResult, Where
+from echolab.server import Server
 from echolab.verdict import Failed, GraderTrouble
-from echolab.witness import Event, Kind, Place, Places, Record, Unavailable, Witness, obstacle, worth_a_look
+from echolab.witness import Event, Kind, Places, Record, Unavailable, Witness, obstacle, worth_a_look
 
 SWITCH = "ECHOLAB_WITNESS_OFF"  # in the environment: set, and nothing is explained
 _MOST_EVENTS = 2000  # that are kept of one check: the last ones
@@ -49,8 +48,6 @@ class Explanation:
         self._servers: list[tuple[Server, Witness]] = []
         self._obstructed = ""  # why the last server has no witness
         self.why_not = self._obstacle(program)
-        # From here on: the witness has been built.
-        self._end = time.monotonic() + sum(check.seconds for check in failed.values()) + slowness()
         if self.why_not:
             self._give_up(self.why_not)
 
@@ -94,11 +91,6 @@ class Explanation:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid in self.failed]
-
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if time.monotonic() + self.failed[item.nodeid].seconds > self._end:
-            self.failed[item.nodeid].unexplained = "there was no time for it"
-            pytest.skip("no time")
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(

@@ -189,6 +189,8 @@ class Grading:
             items.sort(key=lambda item: self.check_of(item).needs_source)
             if not self.target.alone:  # that was built before
                 self._building.start("with sanitizers", *filter(None, binaries))
+                if self._most_at_once == 1:
+                    self._is_built()
 
     def make_server(self, **options: Any) -> Server:
         """A server to be graded, not started yet."""
@@ -413,7 +415,7 @@ def grade(
 
     `progress` is told what is being done, and `so_far` what is known after each check; `first` is
     the step that is graded before the others. So many checks run `at_once`; 0: two for each processor,
-    for most of what a check does is to wait.
+    for most of what a check does is to wait. With 1 nothing is built beside them: it is to keep to one processor.
     """
     start = time.perf_counter()
     at_once = at_once or 2 * processors()
@@ -426,7 +428,8 @@ def grade(
     with ExitStack() as stack:
         isolation = None
         if not target.command and not target.solutions:
-            isolation = stack.enter_context(Isolation(target.lesson, target.build_alone, partial(_grade_alone, target, at_once)))
+            grade_alone = partial(_grade_alone, target, at_once)
+            isolation = stack.enter_context(Isolation(target.lesson, target.build_alone, grade_alone, at_once))
 
         go_on = isolation.go_on if isolation else lambda: None
 

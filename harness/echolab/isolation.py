@@ -9,11 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from echolab import stubs
-from echolab.apart import Apart, processors
+from echolab.apart import Apart
 from echolab.course import Lesson, Step
 from echolab.regions import Region, scan
 from echolab.report import NOT_BEGUN, CheckResult, Report, Status, StepResult
-from echolab.verdict import GraderTrouble
 from echolab.verdicts import KeptVerdicts, Verdict
 
 # Grades the server build.alone(lesson, step) by the checks of that step.
@@ -26,11 +25,12 @@ Progress = Callable[[str], None]
 class Isolation:
     """The steps of one lesson by themselves: expect() those that fail, then isolate() them.
 
-    A chapter that nobody has touched is not tried: it is known to be unfinished.
+    A chapter that nobody has touched is not tried: it is known to be unfinished. So many steps are graded
+    `at_once`; with 1 nothing is built meanwhile either.
     """
 
-    def __init__(self, lesson: Lesson, build: Builder, grade: Grader) -> None:
-        self._lesson, self._grade = lesson, grade
+    def __init__(self, lesson: Lesson, build: Builder, grade: Grader, at_once: int) -> None:
+        self._lesson, self._grade, self._at_once = lesson, grade, at_once
         self._mine = self._chapters()
         self._handed_out = stubs.chapters(lesson.of_the_course)
         self._possible = lesson.source(solutions=True).exists()
@@ -54,7 +54,9 @@ class Isolation:
         return {}
 
     def expect(self, step: Step, sanitized: bool) -> None:
-        """Begins to build what isolate() needs for this step."""
+        """Begins to build what isolate() needs for this step, if that may be done beside the grading."""
+        if self._at_once == 1:
+            return
         chapter = self._mine.get(step.number)
         if chapter and self._possible and not self._untouched(step) and not self._kept.find(step, chapter):
             self._want(step, sanitized)
@@ -123,7 +125,7 @@ class Isolation:
         _say_what_holds_up(report, right)
 
     def _find_out(self, steps: list[Step], progress: Progress) -> dict[Step, Verdict]:
-        """Grades all `steps`, side by side."""
+        """Grades all `steps`."""
         verdicts: dict[Step, Verdict] = {}
         to_do = list(steps)
         with Apart[Step, list[CheckResult]](self._grade) as running:
@@ -131,7 +133,7 @@ class Isolation:
                 self.go_on()
                 progress(f"{'building' if self._building else 'grading'} each step by itself")
                 for step in [step for step in to_do if step in self._built]:
-                    if len(running) == 2 * processors():
+                    if len(running) == self._at_once or (self._at_once == 1 and self._building):
                         break
                     to_do.remove(step)
                     if isinstance(error := self._built[step], Exception):

@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import socket
-import sys
 import threading
 
 

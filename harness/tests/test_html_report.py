@@ -5,10 +5,7 @@ import html.parser
 import os
 import re
 import resource
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from echolab import build, course, stubs
+from echolab import build, course, isolation, stubs
+from echolab.grading import Grading, Target, run_checks
 from echolab.isolation import Isolation
 from echolab.report import CheckResult, Report, Status, StepResult
 
@@ -272,11 +273,71 @@ def test_without_the_solutions_the_whole_server_is_graded(monkeypatch: pytest.Mo
         "source",
         lambda lesson, solutions=False: Path("/nowhere") if solutions else here(lesson),
     )
-    Isolation(lesson, lambda steps, sanitized: {}, lambda lesson, step: []).isolate(report, lambda text: None)
+    Isolation(lesson, lambda steps, sanitized: {}, lambda lesson, step: [], 1).isolate(report, lambda text: None)
     assert report.score == 0 and not step.isolated
     assert report.notes == [
         "Steps are not graded by themselves as well: the solutions are not here."
     ]
+
+
+class _Running(list[tuple[Any, Any]]):
+    """In place of an Apart: a call is made when somebody waits for it. `together` notes how many were running."""
+
+    everything: list["_Running"]
+    together: set[int]
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.everything.append(self)
+
+    __enter__ = lambda self: self
+    __exit__ = lambda self, *_: None
+
+    def start(self, key: Any, *arguments: Any) -> None:
+        self.append((key, arguments))
+        self.together.add(sum(map(len, self.everything)))
+
+    def ended(self, *_: Any, seconds: float | None = None) -> Iterator[tuple[Any, Any]]:
+        while self:
+            key, arguments = self.pop(0)
+            yield key, self._function(*arguments)
+
+
+@pytest.mark.parametrize("at_once, together", [(1, {1}), (4, {1, 2})])
+def test_steps_are_built_and_graded_one_after_another_where_nothing_may_run_beside(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, together: set[int]
+) -> None:
+    _Running.everything, _Running.together = [], set()
+    monkeypatch.setattr(isolation, "Apart", _Running)
+    monkeypatch.setattr(stubs, "chapters", lambda lesson: {})
+    monkeypatch.setattr(isolation.KeptVerdicts, "find", lambda *_: None)
+    monkeypatch.setattr(isolation.KeptVerdicts, "keep", lambda *_: None)
+    lesson = course.lessons()[0]
+    failed = [CheckResult(f"1.{n}.a", "A", "", "echo", 1, Status.FAIL) for n in (1, 2)]
+    report = Report(1, "", "", steps=[StepResult(f"1.{n}", "", 1, [failed[n - 1]]) for n in (1, 2)])
+    graded = []
+    alone = Isolation(lesson, lambda steps, sanitized: {}, lambda lesson, step: graded.append(step) or [], at_once)
+    alone.expect(lesson.step(1), False)
+    alone.isolate(report, lambda text: None, sanitized=[2])
+    assert len(graded) == 2 and _Running.together == together
+
+
+def test_no_check_begins_before_the_build_has_ended_where_nothing_may_run_beside() -> None:
+    lesson = course.lessons()[2]
+    begun = []
+
+    class Built(Target):
+        def build(self, *binaries: Path) -> None:
+            raise build.CompileError("not today")
+
+    def begins(_: str) -> None:
+        begun.append(isinstance(grading._trouble, build.CompileError))
+        raise KeyboardInterrupt
+
+    target = Built(lesson, solutions=True)
+    grading = Grading(target, target.start(Path("server")), lesson.step(4), begins)
+    run_checks(grading, [])
+    assert begun == [True]
 
 
 def test_hints_come_one_by_one_and_are_remembered(student: Student) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -353,26 +352,6 @@ def test_a_verdict_is_the_same_with_a_witness_in_the_server_from_its_start(wrong
     of_step = {id for id in wrong.checks("fails") if id.startswith(f"{step.id}.")}
     assert {check.id for check in report.having(Status.FAIL)} - wrong.checks("perhaps") == of_step
     assert seen
-
-
-def test_the_time_to_explain_begins_when_the_witness_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-
-    def slow_build(*_: Path) -> None:
-        now[0] += 500
-
-    monkeypatch.setattr("echolab.explaining.build.build", slow_build)
-    monkeypatch.setattr("echolab.explaining.time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr("echolab.explaining.slowness", lambda: 1.0)
-    check = CheckResult("1.1.a", "", "", "echo", 1, Status.FAIL, seconds=2)
-    explanation = Explanation(course.lessons()[0], (), "cat", {"a": check})
-    item = SimpleNamespace(nodeid="a")
-    explanation.pytest_runtest_setup(item)
-    assert check.unexplained is None
-    now[0] += 2
-    with pytest.raises(pytest.skip.Exception):
-        explanation.pytest_runtest_setup(item)
-    assert check.unexplained == "there was no time for it"
 
 
 def test_what_a_sanitizer_finds_has_a_timeline_and_keeps_its_line() -> None:

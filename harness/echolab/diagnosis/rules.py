@@ -5,7 +5,6 @@ It may say more about the cause than the check could. None of them is asked whet
 """
 
 import errno
-import re
 import signal
 from collections import Counter
 
