@@ -84,7 +84,8 @@ def grade_submission(submission: Submission, settings: Settings) -> Graded:
     try:
         if settings.sandboxed and settings.walls:
             sandbox.demand()
-        kit.prepare()
+        # In a platform's container there is one submission, and nothing in the memory yet.
+        kit.prepare(() if settings.platform else settings.lessons)
         if not settings.walls:
             sandbox.lock([kit.KIT, build.WITNESS.parent])
             folder.chmod(0o711)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from conftest import HARNESS, Lab
 from rich.console import Console
 
-from echolab import classroom, course, gradebook, sandbox, submission
+from echolab import classroom, course, gradebook, kit, sandbox, submission
 from echolab.classroom import Order, WrongUsage, grade_class
 from echolab.gradebook import Row
 from echolab.report import gradebook as gradebook_files
@@ -44,7 +45,7 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return result()
 
     monkeypatch.setattr(classroom, "grade_submission", grade)
-    monkeypatch.setattr(classroom.kit, "prepare", lambda: None)
+    monkeypatch.setattr(classroom.kit, "prepare", lambda lessons: None)
     return names
 
 
@@ -119,7 +120,7 @@ def grade(submission, settings):
     with open({log!r}, "a") as log:
         log.write(submission.student + "\\n")
     return t.result()
-classroom.grade_submission, classroom.kit.prepare = grade, lambda: None
+classroom.grade_submission, classroom.kit.prepare = grade, lambda lessons: None
 class_ = [t.Submission(f"student-{{n:03}}", {{}}) for n in range(200)]
 print("ready", flush=True)
 t.grade_class(class_, Path({out!r}), t.SETTINGS, classroom.Order(resume=True), 2, None, t.Console(quiet=True))
@@ -239,6 +240,40 @@ def real_class(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"4 submissions graded: {folder / 'out' / 'gradebook.html'}" in done.stdout
     yield folder / "out"
+
+
+def _compiled(root: Path, object: Path) -> tuple[list[str], bytes]:
+    """With which precompiled headers lesson 1 is compiled if the given files below `root` are, and to what code."""
+    lesson = course.lessons()[0]
+    recipe = kit.recipe_of(kit.server(lesson)).compile
+    words = [word.format(source=lesson.source(solutions=True), object=object) for word in recipe]
+    done = subprocess.run([*(word.replace(str(kit.KIT), str(root)) for word in words), "-H"], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    code = subprocess.run(["objdump", "--disassemble", "--line-numbers", object.name], cwd=object.parent, stdout=subprocess.PIPE)
+    return re.findall("^! (.*)", done.stderr, re.M), code.stdout.replace(bytes(kit.KIT), bytes(course.ROOT))
+
+
+def test_a_precompiled_header_is_used_and_makes_the_same_code(tmp_path: Path) -> None:
+    kit.prepare((1,))
+    recipe = kit.recipe_of(kit.server(course.lessons()[0]))
+    if "clang" in subprocess.run([recipe.compile[0], "--version"], stdout=subprocess.PIPE, text=True).stdout:
+        pytest.skip("clang takes no precompiled header for an #include")
+    (used, code), (none, same_code) = (_compiled(root, tmp_path / "server.o") for root in (kit.KIT, course.ROOT))
+    assert len(used) == 1 and not none
+    assert b"open_listener" in code and code == same_code
+
+
+def test_a_header_that_has_changed_is_precompiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.prepare()
+    monkeypatch.setattr(kit, "KIT", shutil.copytree(kit.KIT, tmp_path / "kit", ignore=shutil.ignore_patterns("*.gch")))
+    lesson = course.lessons()[0]
+    made = []
+    for addition in ("", "", "// another"):
+        with (kit.KIT / "lessons" / "common" / "options.hpp").open("a") as header:
+            header.write(addition)
+        kit._precompile((lesson, kit.server(lesson)))
+        made.append({path.name: path.stat().st_ino for path in kit.KIT.rglob("*.gch/*")})
+    assert made[0] == made[1] and made[1].keys() != made[2].keys() and len(made[2]) == 1
 
 
 def test_the_table_has_a_line_for_each_student(real_class: Path) -> None:

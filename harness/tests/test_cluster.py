@@ -77,7 +77,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classroom, "grade_submission", grade)
-    monkeypatch.setattr(classroom.kit, "prepare", lambda: None)
+    monkeypatch.setattr(classroom.kit, "prepare", lambda lessons: None)
 
 
 def run(cluster: Cluster, order: Order = Order(), scheduler: bool = True) -> list[str]:
