@@ -193,9 +193,17 @@ def compared(ours: list[float], peer: list[float]) -> Comparison:
 @pytest.mark.parametrize(
     ("ours", "word"), [([120.0, 121, 119], "ahead"), ([80.0, 81, 79], "behind"), ([99.0, 130, 80], "level")]
 )
-def test_who_is_ahead_is_said_within_the_spread(ours: list[float], word: str) -> None:
+def test_who_is_ahead_is_said_where_the_range_allows_it(ours: list[float], word: str) -> None:
     (standing,) = compared(ours, [100.0, 100, 100]).standings()
     assert standing.word == word and standing.key == Key("round_trips", 1)
+
+
+@pytest.mark.parametrize(("number", "left_out"), [(1, 0), (5, 0), (7, 0), (8, 1), (11, 2), (17, 4)])
+def test_the_range_of_a_ratio_is_that_of_the_sign_test(number: int, left_out: int) -> None:
+    """The tables of its critical values, two-sided, at a level of 0.1 (Conover, Practical Nonparametric Statistics)."""
+    (standing,) = compared([100.0 + n for n in range(number)], [100.0] * number).standings()
+    assert standing.low == pytest.approx(1 + left_out / 100)
+    assert standing.high == pytest.approx(1 + (number - 1 - left_out) / 100)
 
 
 def test_a_peer_of_another_model_is_compared_by_itself() -> None:

@@ -68,12 +68,12 @@ _CHINESE = {
     "waits for it": "等它离开",
     "round trips": "往返", "round trips, {} client": "往返（{} 个客户端）", "round trips, {} clients": "往返（{} 个客户端）",
     "connections a second": "每秒连接数", "large messages": "大消息", "memory per client": "每个客户端的内存",
-    "{ours} is level with {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
-        "{what}：{ours} 与 {peer} 持平，是它的 {ratio:.2f} ±{spread:.2f} 倍",
-    "{ours} is ahead of {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
-        "{what}：{ours} 领先于 {peer}，是它的 {ratio:.2f} ±{spread:.2f} 倍",
-    "{ours} is behind {peer} in {what}: {ratio:.2f} ±{spread:.2f} times as good":
-        "{what}：{ours} 落后于 {peer}，是它的 {ratio:.2f} ±{spread:.2f} 倍",
+    "{ours} is level with {peer} in {what}: {ratio:.2f} times as good, {low:.2f} to {high:.2f}":
+        "{what}：{ours} 与 {peer} 持平，是它的 {ratio:.2f} 倍（{low:.2f} 到 {high:.2f}）",
+    "{ours} is ahead of {peer} in {what}: {ratio:.2f} times as good, {low:.2f} to {high:.2f}":
+        "{what}：{ours} 领先于 {peer}，是它的 {ratio:.2f} 倍（{low:.2f} 到 {high:.2f}）",
+    "{ours} is behind {peer} in {what}: {ratio:.2f} times as good, {low:.2f} to {high:.2f}":
+        "{what}：{ours} 落后于 {peer}，是它的 {ratio:.2f} 倍（{low:.2f} 到 {high:.2f}）",
     "the floor: {:,.0f} round trips a second ±{:.0%}, two threads on one processor; {}, {} processors":
         "下限：每秒 {:,.0f} 次往返 ±{:.0%}，两个线程在同一个处理器上；{}，{} 个处理器",
     "too noisy to trust: {}; end other programs, or measure with more --repeat":
@@ -181,10 +181,10 @@ def _standing(found: Standing, say: _Say) -> str:
     if found.key.clients:
         what += ", {} clients" if found.key.clients > 1 else ", {} client"
     with_word = {"level": "level with", "ahead": "ahead of", "behind": "behind"}[found.word]
-    pattern = f"{{ours}} is {with_word} {{peer}} in {{what}}: {{ratio:.2f}} ±{{spread:.2f}} times as good"
+    pattern = f"{{ours}} is {with_word} {{peer}} in {{what}}: {{ratio:.2f}} times as good, {{low:.2f}} to {{high:.2f}}"
     what = say(what).format(found.key.clients)
     return say(pattern).format(
-        ours=found.ours, peer=found.peer, what=what, ratio=found.ratio, spread=found.spread
+        ours=found.ours, peer=found.peer, what=what, ratio=found.ratio, low=found.low, high=found.high
     )
 
 
