@@ -201,8 +201,9 @@ def _clients(repetition: int, clients: int, subject: _Subject, server: Server) -
     trips = measured["round_trips"] * (1 + _warm_up(subject.settings) / measured["seconds"])
     add("switches", value=runs / trips)
     add("processor", value=used / trips)
-    own = measured["cpu_seconds"] * 1e9 / measured["round_trips"]
+    own, user = (measured[name] * 1e9 / measured["round_trips"] for name in ("cpu_seconds", "user_seconds"))
     add("generator_share", value=own / (own + used / trips))
+    add("generator_code", value=user / (own + used / trips))
 
 
 def _schedule(repetition: int, subject: _Subject, server: Server) -> None:

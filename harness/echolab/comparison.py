@@ -23,6 +23,7 @@ UNITS = {
     "switches": "1/round trip",  # how often a thread of the server was given a processor
     "processor": "ns/round trip",  # that the server used
     "generator_share": "1",  # of the processor time that generator and server used together
+    "generator_code": "1",  # of it, what the generator used in its own code; the rest is the kernel's, for TCP
     "connections": "1/s",
     "memory": "B/client",  # PSS: shared pages are divided among those who share them
     "base_memory": "B",
@@ -132,6 +133,18 @@ class Comparison:
         if spreads and (usual := statistics.median(spreads)) > _NOISY_FIGURES:
             return f"half of the figures varied by more than {usual:.0%} between repetitions"
         return None
+
+    def generator(self) -> tuple[float, float, float] | None:
+        """At the generator's highest rate: that, in round trips a second, and which share of the processor time was
+        the generator's, and which of all its own code's."""
+        shares = ("generator_share", "generator_code")
+        found = [
+            (rate.median, *(row.figures[Key(name, key.clients)].median for name in shares))
+            for row in self.rows
+            for key, rate in row.figures.items()
+            if key.figure == "round_trips" and Key("generator_code", key.clients) in row.figures
+        ]
+        return max(found, default=None)
 
     def curve(self) -> list[int]:
         """The numbers of clients that were tried."""

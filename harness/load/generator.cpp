@@ -77,12 +77,12 @@ void Generator::measure(Result& result) {
   result_ = &result;
   begin_ = now() + nanoseconds(plan_.warm_up);
   end_ = begin_ + nanoseconds(plan_.seconds);
-  double cpu = 0;
+  Usage before;
   bool measuring = false;
   const auto finish = [&] {
     if (!measuring) return;
     result.seconds = static_cast<double>(std::min(now(), end_) - begin_) / 1e9;
-    result.cpu_seconds = cpu_seconds() - cpu;
+    result.used = usage(before);
     measuring = false;
   };
   std::int64_t leave_at = plan_.hold > 0 ? begin_ + nanoseconds(plan_.hold) : kNever;
@@ -104,7 +104,7 @@ void Generator::measure(Result& result) {
       const std::int64_t time = now();
       if (!measuring && !over_ && time >= begin_) {
         measuring = true;
-        cpu = cpu_seconds();
+        before = usage();
       }
       // Also what fell due while we slept past the end.
       if (plan_.rate > 0 && !over_) send_what_is_due(time);

@@ -62,16 +62,16 @@ void ping(const Plan& plan, int connection, std::uint64_t sent, Result& result) 
   const std::int64_t end = begin + nanoseconds(plan.seconds);
   std::int64_t due = now();
   std::int64_t began = 0;
-  double cpu = 0;
+  Usage before;
   const auto finish = [&] {
     result.seconds = began ? static_cast<double>(std::min(due, end) - began) / 1e9 : 0;
-    result.cpu_seconds = began ? cpu_seconds() - cpu : 0;
+    if (began) result.used = usage(before);
   };
   try {
     while (due < end && (!plan.rounds || result.round_trips < plan.rounds)) {
       if (!began && due >= begin) {
         began = due;
-        cpu = cpu_seconds();
+        before = usage();
       }
       const std::span<const char> message = pattern.at(sent, plan.size);
       if (::send(connection, message.data(), message.size(), MSG_NOSIGNAL) < 0) {

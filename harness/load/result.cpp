@@ -63,10 +63,10 @@ std::string as_json(const Plan& plan, const Result& result) {
   out += format(
       ", \"clients\": %zu, \"idle\": %zu, \"slow\": %zu, \"size\": %zu, \"connect\": %s, "
       "\"rate\": %g, \"seconds\": %.6f, \"round_trips\": %ju, \"per_second\": %.1f, "
-      "\"bytes\": %ju, \"cpu_seconds\": %.6f",
+      "\"bytes\": %ju, \"cpu_seconds\": %.6f, \"user_seconds\": %.6f",
       plan.clients, plan.idle, plan.slow, plan.size, plan.connect ? "true" : "false", plan.rate,
       result.seconds, static_cast<std::uintmax_t>(result.round_trips), result.per_second(),
-      static_cast<std::uintmax_t>(result.bytes), result.cpu_seconds);
+      static_cast<std::uintmax_t>(result.bytes), result.used.cpu, result.used.user);
   out += ", \"latency_ns\": " + histogram(result.latency);
   out += ", \"lateness_ns\": " + histogram(result.lateness);
   return out + "}\n";
@@ -86,6 +86,9 @@ std::string as_text(const Plan& plan, const Result& result) {
     out += "lateness  p99 " + duration(result.lateness.at(0.99)) +
            ": how late we were ourselves (part of the latency)\n";
   }
-  return out + format("processor %.0f %% of one, for us\n",
-                      result.seconds > 0 ? 100 * result.cpu_seconds / result.seconds : 0);
+  const double percent = result.seconds > 0 ? 100 / result.seconds : 0;
+  return out +
+         format(
+             "processor %.0f %% of one, for us; %.0f %% in our own code, the rest in the kernel\n",
+             percent * result.used.cpu, percent * result.used.user);
 }

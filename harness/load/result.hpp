@@ -15,13 +15,20 @@ enum class Ending {
   interrupted = 130,
 };
 
+// Processor time of this program, in seconds: `cpu` of it, `user` of that in its own code and not in
+// the kernel (by clock ticks, man 2 getrusage).
+struct Usage {
+  double cpu = 0;
+  double user = 0;
+};
+
 struct Result {
   Ending ending = Ending::complete;
   std::string problem;  // one line; empty if the ending is complete
   double seconds = 0;   // that were really measured
   std::uint64_t round_trips = 0;
   std::uint64_t bytes = 0;  // that came back, all checked
-  double cpu_seconds = 0;   // of this program, while it measured
+  Usage used;               // while it measured
   Histogram latency;        // from when a message was due to its last byte's return
   Histogram lateness;       // from when a message was due to when it was sent
 

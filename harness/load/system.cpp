@@ -27,10 +27,14 @@ std::int64_t now() {
 
 std::int64_t nanoseconds(double seconds) { return static_cast<std::int64_t>(seconds * 1e9); }
 
-double cpu_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+Usage usage(const Usage& before) {
+  timespec cpu{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  rusage all{};
+  ::getrusage(RUSAGE_SELF, &all);
+  const timeval& user = all.ru_utime;
+  return {static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9 - before.cpu,
+          static_cast<double>(user.tv_sec) + static_cast<double>(user.tv_usec) / 1e6 - before.user};
 }
 
 void run_on(int cpu) {

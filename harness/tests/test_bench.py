@@ -213,6 +213,15 @@ def test_a_peer_of_another_model_is_compared_by_itself() -> None:
     assert [(found.peer, found.word) for found in comparison.standings()] == [("other", "ahead"), ("another", "behind")]
 
 
+def test_what_the_generator_costs_is_said_where_it_is_fastest() -> None:
+    comparison = compared([100.0], [200.0])
+    for row, share in zip(comparison.rows, (0.2, 0.4), strict=True):
+        row.add("generator_share", 0, share, 1)
+        row.add("generator_code", 0, share / 4, 1)
+    said = "the load generator at its highest rate, 200 a second: 40% of the processor time that it and the server used, 10% in its own code"
+    assert any(line.startswith(said) for line in figures.remarks(comparison))
+
+
 def test_a_noisy_floor_is_said() -> None:
     comparison = compared([100.0], [100.0])
     comparison.floor.samples = {0: 100.0, 1: 150.0}

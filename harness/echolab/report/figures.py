@@ -55,6 +55,10 @@ def markdown(comparison: Comparison, say: _Say = str) -> str:
     return "\n".join(lines) + "\n"
 
 
+_GENERATOR = (
+    "the load generator at its highest rate, {:,.0f} a second: {:.0%} of the processor time that it and the server "
+    "used, {:.0%} in its own code and the rest in the kernel"
+)
 _PLOTS = {"round_trips": "Round trips a second", "latency_p99_9": "Latency", "memory": "Memory"}
 _CHINESE = {
     "**Lesson {}, {}**": "**第 {} 课：{}**", "single process": "单进程", "multi process": "多进程",
@@ -76,6 +80,8 @@ _CHINESE = {
         "{what}：{ours} 落后于 {peer}，是它的 {ratio:.2f} 倍（{low:.2f} 到 {high:.2f}）",
     "the floor: {:,.0f} round trips a second ±{:.0%}, two threads on one processor; {}, {} processors":
         "下限：每秒 {:,.0f} 次往返 ±{:.0%}，两个线程在同一个处理器上；{}，{} 个处理器",
+    _GENERATOR:
+        "负载发生器在它最高的速率下（每秒 {:,.0f} 次）占它和服务器所用处理器时间的 {:.0%}，其中自己的代码占 {:.0%}，其余在内核里",
     "too noisy to trust: {}; end other programs, or measure with more --repeat":
         "噪声太大，不可信（{}）：请结束其他程序，或加大 --repeat 再测",
     "{}: not measured: {}": "{}：未测到：{}", "left out: {}": "未参加：{}",
@@ -196,6 +202,8 @@ def remarks(comparison: Comparison, say: _Say = str) -> list[str]:
         pattern = "the floor: {:,.0f} round trips a second ±{:.0%}, two threads on one processor; {}, {} processors"
         figures = (comparison.floor.median, comparison.floor.spread / 2)
         lines.append(say(pattern).format(*figures, machine["processor"], machine["processors"]))
+    if generator := comparison.generator():
+        lines.append(say(_GENERATOR).format(*generator))
     if noise := comparison.noise():
         pattern = "too noisy to trust: {}; end other programs, or measure with more --repeat"
         lines.append(say(pattern).format(noise))
