@@ -55,7 +55,8 @@ def grade_class(
         if not scheduler:
             if settings.sandboxed:
                 sandbox.demand()
-            kit.prepare(settings.lessons)
+            with console.status("building what submissions are compiled and graded with", spinner="line"):
+                kit.prepare(settings.lessons)
         with _executor(jobs, scheduler, console) as (executor, is_alive):
             _grade(due, book, settings, executor, is_alive, console)
         book.keep_only({submission.student for submission in class_})
