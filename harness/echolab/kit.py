@@ -35,14 +35,13 @@ _LONGEST_BUILD = 600  # seconds, for a compiler that waits for what never comes
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one server is built: commands with {source}, its {folder}, {object} and {binary} to fill in."""
+    """How one server is built: commands with {source}, {object} and {binary} to fill in."""
 
     compile: tuple[str, ...]
     link: tuple[str, ...]
 
-    def script(self, source: Path, **made: Path | str) -> str:
-        """For a shell: compile `source` into the object and the binary `made`."""
-        files = {"source": source, "folder": source.parent, **made}
+    def script(self, **files: Path | str) -> str:
+        """For a shell: compile, then link."""
         return " && ".join(
             shlex.join(word.format(**files) for word in words) for words in (self.compile, self.link)
         )
@@ -131,8 +130,7 @@ def _precompile(whole: tuple[Lesson, str]) -> None:
     folder.mkdir(exist_ok=True)
     fresh = header.with_name(f".{wanted.name}.{os.getpid()}")
     try:
-        files = {"source": header, "folder": header.parent, "object": fresh}
-        words = (word.format(**files) for word in options if word not in ("-include", "server.hpp"))
+        words = (word.format(source=header, object=fresh) for word in options if word not in ("-include", "server.hpp"))
         if _quietly(compiler, "-x", "c++-header", *words).returncode == 0:
             fresh.chmod(0o644)
             fresh.replace(wanted)
@@ -171,8 +169,7 @@ def _in_kit(words: list[str], names: dict[str, str]) -> list[str]:
             skip = max(0, skip - 1)
         elif word in ("-MQ", "-MF"):
             skip = 1
-        elif word in ("-include", "-include-pch"):  # what Meson has precompiled; the student's own header goes before
-            found[1:1] = ["-I{folder}"]
+        elif word in ("-include", "-include-pch"):  # what Meson has precompiled
             found += ["-include", "server.hpp"]
             skip = 1
         elif word in names:
@@ -212,11 +209,11 @@ def compile(name: str, source: Path, shown: Sequence[Path], root: Path, sandbox:
     """
     binary = root / "build" / name
     binary.parent.mkdir(parents=True, exist_ok=True)
-    made = {"object": f"{binary}.o", "binary": binary}
+    files = {"source": source.relative_to(root), "object": f"{binary}.o", "binary": binary}
     if sandbox and not sandbox.walls:
         for read in shown:
             hand_over(read, building_uid()).chmod(0o700)
-    code, said = _run(recipe_of(name).script(source.relative_to(root), **made), root, shown, [binary.parent], sandbox)
+    code, said = _run(recipe_of(name).script(**files), root, shown, [binary.parent], sandbox)
     if code == 0:
         return
     if code in (126, 127):

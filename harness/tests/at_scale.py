@@ -137,7 +137,7 @@ def _compiling(kind: str | None) -> float:
             name = kit.server(lesson, kind)
             if kit.makes(name):
                 made = {"object": f"{folder}/server.o", "binary": f"{folder}/server"}
-                script = kit.recipe_of(name).script(lesson.source(solutions=True), **made)
+                script = kit.recipe_of(name).script(source=lesson.source(solutions=True), **made)
                 subprocess.run(["sh", "-c", script.replace(str(kit.KIT), str(ROOT))], check=True)
     return _used() - begun
 

@@ -246,8 +246,7 @@ def _compiled(root: Path, object: Path) -> tuple[list[str], bytes]:
     """With which precompiled headers lesson 1 is compiled if the given files below `root` are, and to what code."""
     lesson = course.lessons()[0]
     recipe = kit.recipe_of(kit.server(lesson)).compile
-    source = lesson.source(solutions=True)
-    words = [word.format(source=source, folder=source.parent, object=object) for word in recipe]
+    words = [word.format(source=lesson.source(solutions=True), object=object) for word in recipe]
     done = subprocess.run([*(word.replace(str(kit.KIT), str(root)) for word in words), "-H"], stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0
     code = subprocess.run(["objdump", "--disassemble", "--line-numbers", object.name], cwd=object.parent, stdout=subprocess.PIPE)
