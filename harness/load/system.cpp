@@ -27,14 +27,14 @@ std::int64_t now() {
 
 std::int64_t nanoseconds(double seconds) { return static_cast<std::int64_t>(seconds * 1e9); }
 
-Usage usage(const Usage& before) {
+Usage usage(const Usage& since) {
   timespec cpu{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
   rusage all{};
   ::getrusage(RUSAGE_SELF, &all);
   const timeval& user = all.ru_utime;
-  return {static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9 - before.cpu,
-          static_cast<double>(user.tv_sec) + static_cast<double>(user.tv_usec) / 1e6 - before.user};
+  return {static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9 - since.cpu,
+          static_cast<double>(user.tv_sec) + static_cast<double>(user.tv_usec) / 1e6 - since.user};
 }
 
 void run_on(int cpu) {

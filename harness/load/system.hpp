@@ -22,8 +22,8 @@ class Stopped : public std::runtime_error {
 std::int64_t now();
 std::int64_t nanoseconds(double seconds);
 
-// What this process has used since it began, or since `before`.
-Usage usage(const Usage& before = {});
+// What this process has used since it began, or since `since`.
+Usage usage(const Usage& since = {});
 
 // Keeps the calling thread on one processor, if it is not -1. Throws Stopped if there is none such.
 void run_on(int cpu);
