@@ -2,13 +2,11 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,39 +164,6 @@ def test_a_fixed_port_is_graded_again_and_again(lab: Lab) -> None:
     done = lab("check", "1", "--server", f"{ECHO} {port}", "--port", port, "--json", "-")
     report = json.loads(done.stdout)
     assert report["score"] == 100, done.stderr
-
-
-@pytest.fixture
-def scratch_lesson() -> Iterator[Path]:
-    """The student's file of lesson 1, put back afterwards."""
-    source = course.lessons()[0].source()
-    before = source.read_bytes()
-    yield source
-    source.write_bytes(before)
-
-
-def test_a_server_that_does_not_compile_shows_the_compilers_message(
-    lab: Lab, scratch_lesson: Path
-) -> None:
-    text = scratch_lesson.read_text(encoding="utf-8")
-    line = text.splitlines().index("// #region step-2") + 2
-    scratch_lesson.write_text(
-        text.replace("// #region step-2\n", "// #region step-2\nint wrong = ;\n"), encoding="utf-8"
-    )
-    done = lab("check", "1")
-    assert done.returncode == 1
-    assert f"lessons/1-single-process/server.cpp:{line}:13: error: " in done.stdout
-    # Chapters that nobody has begun are not tried by themselves, where it is known that nobody has.
-    assert re.search(r"0 of 100 points, (\d+ failed, )?\d+ could not be tried", done.stdout)
-
-
-def test_missing_markers_are_said_and_the_server_is_graded(lab: Lab, scratch_lesson: Path) -> None:
-    text = scratch_lesson.read_text(encoding="utf-8")
-    scratch_lesson.write_text(text.replace("// #endregion step-3\n", ""), encoding="utf-8")
-    done = lab("check", "1")
-    assert done.returncode == 1
-    assert "step 4 begins inside step 3; put the marker back" in done.stdout
-    assert "failed" in done.stdout
 
 
 def test_a_check_whose_process_is_killed_is_the_graders_trouble(monkeypatch: pytest.MonkeyPatch) -> None:

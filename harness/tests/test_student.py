@@ -132,6 +132,23 @@ def test_what_is_known_of_a_chapter_is_not_found_out_again(student: Student) -> 
     assert binary.stat().st_mtime_ns == built
 
 
+def test_a_server_that_does_not_compile_shows_the_compilers_message(student: Student) -> None:
+    student.edits(2, lambda chapter: "int wrong = ;\n" + chapter)
+    line = student.source.read_text(encoding="utf-8").splitlines().index("int wrong = ;") + 1
+    done = student.lab("check", "1")
+    assert done.returncode == 1
+    assert f"lessons/1-single-process/server.cpp:{line}:13: error: " in done.stdout
+    assert re.search(r"\b0 of 100 points, .*\d+ could not be tried", done.stdout)
+
+
+def test_missing_markers_are_said_and_the_server_is_graded(student: Student) -> None:
+    student.writes(student.source.read_text(encoding="utf-8").replace("// #endregion step-3\n", ""))
+    done = student.lab("check", "1")
+    assert done.returncode == 1
+    assert "step 4 begins inside step 3; put the marker back" in done.stdout
+    assert "failed" in done.stdout
+
+
 def test_a_chapter_that_does_not_compile_costs_only_itself(student: Student) -> None:
     student.edits(3, lambda chapter: "int wrong = ;\n" + chapter, student.finished)
     steps = student.check()
