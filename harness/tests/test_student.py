@@ -138,7 +138,7 @@ def test_a_server_that_does_not_compile_shows_the_compilers_message(student: Stu
     done = student.lab("check", "1")
     assert done.returncode == 1
     assert f"lessons/1-single-process/server.cpp:{line}:13: error: " in done.stdout
-    assert re.search(r"\b0 of 100 points, .*\d+ could not be tried", done.stdout)
+    assert "could not be tried" in done.stdout
 
 
 def test_missing_markers_are_said_and_the_server_is_graded(student: Student) -> None:
