@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from echolab import build, load
-from echolab.comparison import Comparison, Row
+from echolab.comparison import Comparison, Key, Row
 from echolab.contenders import Contender
 from echolab.course import Lesson
 from echolab.load import Load, LoadFailed
@@ -136,19 +136,27 @@ class _Subject:
         self.contender, self.row, self.settings = contender, row, settings
         self._server: Server | None = None
         self._given_up: set[str] = set()
+        self._found: dict[str, set[Key]] = {}  # the figures that each name has brought
 
     def attempt(self, name: str, measure: "Callable[[_Subject, Server], None]") -> None:
-        """Measures a figure, unless that has failed before. A server that failed is started anew."""
+        """Measures a figure, unless that has failed before; then what it brought before does not count either.
+
+        A server that failed is started anew.
+        """
         if name in self._given_up:
             return
+        known = self.row.figures.keys() - self._found.get(name, set())
         try:
             if not self._server:
                 self._start()
             assert self._server
             measure(self, self._server)
             self._server.settle()
+            self._found[name] = self.row.figures.keys() - known
         except LoadFailed as error:
             self._given_up.add(name)
+            for key in self.row.figures.keys() - known:
+                del self.row.figures[key]
             self.row.problems.append(f"{name}: {error}")
             self.close()
 

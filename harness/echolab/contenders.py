@@ -120,7 +120,10 @@ _NCAT = ("ncat", "-l", "127.0.0.1", "{port}", "-k", "-m", "10000", "-e", "/bin/c
 
 
 def _targets() -> set[str]:
-    """The names of what Meson can build here."""
+    """The names of what Meson can build here, also with what was installed since the build was set up."""
+    build.configure("asio_echo")
+    if shutil.which("go"):
+        build.configure("go_echo")
     listed = build.DIRECTORY / "meson-info" / "intro-targets.json"
     return {target["name"] for target in json.loads(listed.read_text(encoding="utf-8"))}
 

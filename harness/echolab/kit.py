@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,7 @@ def prepare(precompiled: tuple[int, ...] = ()) -> None:
         _put(KIT / path.relative_to(ROOT), path.read_bytes())
     _put(KIT / "recipes.json", json.dumps(recipes, indent=1).encode())
     with ThreadPoolExecutor(processors()) as pool:
-        list(pool.map(_precompile, [whole for whole in _wholes() if whole[0].number in precompiled]))
+        list(pool.map(lambda whole: _precompile(*whole, whole[0].number in precompiled), _wholes()))
     for folder, _, _ in os.walk(KIT):
         os.chmod(folder, 0o755)  # whoever compiles may be a user who has no part in our files
 
@@ -111,33 +112,36 @@ def server(lesson: Lesson, kind: str | None = None) -> str:
     return str(build.whole(lesson, False, kind).relative_to(DIRECTORY))
 
 
-def _precompile(whole: tuple[Lesson, str]) -> None:
-    """The lesson's header as that target needs it; without it all goes as well, only slower.
+def _precompile(lesson: Lesson, name: str, wanted: bool) -> None:
+    """The lesson's header as the target `name` needs it, if it is `wanted`; without it all goes as well, only slower.
 
     GCC looks through the folder beside the header for one that was made with the same options (info gcc,
-    "Precompiled Headers"), but does not notice that a header has changed: so that stands in its name.
+    "Precompiled Headers"), but does not notice that a header has changed: so that stands in its name, and what
+    was made of others goes.
     """
-    lesson, name = whole
     header = (KIT / lesson.source().relative_to(ROOT)).with_name("server.hpp")
     compiler, *options = recipe_of(name).compile
-    version = _quietly(compiler, "--version").stdout
     headers = sorted((KIT / "lessons").glob("*/*.hpp"))
-    made_of = hashlib.sha256(b"\0".join([repr(options).encode(), version, *(path.read_bytes() for path in headers)]))
+    made_of = hashlib.sha256(b"\0".join([repr(options).encode(), _version(compiler), *(path.read_bytes() for path in headers)]))
     folder, kind = header.with_name(f"{header.name}.gch"), name.replace("/", "-")
-    wanted = folder / f"{kind}.{made_of.hexdigest()[:16]}"
-    if wanted.exists():
+    current = folder / f"{kind}.{made_of.hexdigest()[:16]}"
+    for other in set(folder.glob(f"{kind}.*")) - {current}:
+        other.unlink(missing_ok=True)
+    if not wanted or current.exists():
         return
-    folder.mkdir(exist_ok=True)
-    fresh = header.with_name(f".{wanted.name}.{os.getpid()}")
-    try:
-        words = (word.format(source=header, object=fresh) for word in options if word not in ("-include", "server.hpp"))
+    fresh = header.with_name(f".{current.name}.{os.getpid()}")
+    words = (word.format(source=header, object=fresh) for word in options if word not in ("-include", "server.hpp"))
+    with suppress(OSError):  # a full disk, say
+        folder.mkdir(exist_ok=True)
         if _quietly(compiler, "-x", "c++-header", *words).returncode == 0:
             fresh.chmod(0o644)
-            fresh.replace(wanted)
-            for other in set(folder.glob(f"{kind}.*")) - {wanted}:
-                other.unlink(missing_ok=True)
-    finally:
-        fresh.unlink(missing_ok=True)
+            fresh.replace(current)
+    fresh.unlink(missing_ok=True)
+
+
+@cache
+def _version(compiler: str) -> bytes:
+    return _quietly(compiler, "--version").stdout
 
 
 def _quietly(*command: str) -> "subprocess.CompletedProcess[bytes]":

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from conftest import HARNESS, Lab
@@ -151,6 +152,21 @@ def test_the_kernel_does_not_divide_the_processor_between_sessions() -> None:
     assert sessions == {os.getsid(0)} and not subject.row.problems
 
 
+def test_a_figure_that_failed_once_is_not_measured_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(subject: bench._Subject, server: Server) -> None:
+        if turn == 2:
+            raise load.LoadFailed("cut off")
+        subject.row.add("connections", turn, 100.0)
+
+    row = Row("other", 1, False)
+    subject = bench._Subject(contenders.Contender("other", 1, Command(())), row, bench.QUICK)
+    monkeypatch.setattr(subject, "_start", lambda: setattr(subject, "_server", MagicMock()))
+    subject.attempt("memory", lambda subject, server: subject.row.add("memory", 0, 1.0))
+    for turn in range(4):
+        subject.attempt("connections", measure)
+    assert set(row.figures) == {Key("memory")} and row.problems == ["connections: cut off"]
+
+
 def test_bench_writes_what_the_schema_says(lab: Lab, tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     done = lab("bench", "1", "--quick", "--repeat", "1", "--no-peers", "--json", "-")
@@ -211,6 +227,14 @@ def test_a_peer_of_another_model_is_compared_by_itself() -> None:
     comparison.rows.append(Row("another", 1, False, same_model=False))
     comparison.rows[-1].add("round_trips", 0, 200.0, 1)
     assert [(found.peer, found.word) for found in comparison.standings()] == [("other", "ahead"), ("another", "behind")]
+
+
+def test_peers_that_were_installed_later_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(contenders.build, "configure", asked.append)
+    monkeypatch.setattr(contenders.shutil, "which", lambda name: name)
+    contenders._targets()
+    assert asked == ["asio_echo", "go_echo"]
 
 
 def test_what_the_generator_costs_is_said_where_it_is_fastest() -> None:
