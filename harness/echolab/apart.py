@@ -25,6 +25,11 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def side_by_side() -> int:
+    """How many gradings, or checks of one, keep all of them busy: most of what each does is to wait."""
+    return 2 * processors()
+
+
 class Apart(Generic[Key, Value]):
     """Calls `function` apart: start() a call, and take what it returns from ended().
 

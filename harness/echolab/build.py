@@ -18,6 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from echolab import relink, sanitizers
+from echolab.apart import processors
 from echolab.course import ROOT, Lesson, Step
 from echolab.regions import stands_alone
 from echolab.verdict import GraderTrouble
@@ -78,7 +79,7 @@ def build_alone(lesson: Lesson, steps: Collection[Step], sanitized: bool) -> dic
         left = set(steps)
         if _ninja(wholes)[0] == 0:
             wanted = [(step, kind) for step in steps if can_relink(lesson, step) for kind in kinds]
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with ThreadPoolExecutor(processors()) as pool:
                 made = pool.map(lambda one: _relink(lesson, *one), wanted)
             done = dict(zip(wanted, made, strict=True))
             left = {step for step in steps if not all(done.get((step, kind)) for kind in kinds)}

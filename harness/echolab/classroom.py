@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from echolab import gradebook, kit, sandbox, submission
+from echolab.apart import side_by_side
 from echolab.course import lessons
 from echolab.gradebook import Gradebook, Row, digest
 from echolab.report import Status
@@ -134,7 +135,7 @@ def _executor(
             yield found
         return
     # Each grading is a process of its own (submission.py): a thread is enough to wait for it.
-    executor = ThreadPoolExecutor(jobs)
+    executor = ThreadPoolExecutor(jobs or side_by_side())
     try:
         yield executor, lambda: True
     except BaseException:

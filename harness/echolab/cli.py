@@ -367,9 +367,7 @@ def class_(
     lesson: Optional[int] = typer.Option(
         None, "--lesson", metavar="N", help="This one only; else all that anybody has handed in."
     ),
-    jobs: int = typer.Option(
-        os.cpu_count() or 1, "--jobs", metavar="N", min=1, help="How many are graded side by side."
-    ),
+    jobs: int = typer.Option(0, metavar="N", min=0, help="So many side by side; 0: two for each processor."),
     resume: bool = typer.Option(False, "--resume", help="Go on: grade what is missing or has changed."),
     regrade: list[str] = typer.Option([], "--regrade", metavar="STUDENT", help="Grade this one again."),
     scheduler: Optional[str] = typer.Option(

@@ -52,7 +52,7 @@ class Explanation:
             self._give_up(self.why_not)
 
     def _obstacle(self, program: str) -> str | None:
-        if os.environ.get(SWITCH):
+        if SWITCH in os.environ:
             return "the witness is turned off"
         if why := obstacle(program):
             return why

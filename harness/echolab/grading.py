@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from echolab import build, procfs, sanitizers
-from echolab.apart import Apart, processors
+from echolab.apart import Apart, processors, side_by_side
 from echolab.course import ROOT, Lesson, Step
 from echolab.explaining import Explanation
 from echolab.isolation import Isolation
@@ -414,11 +414,11 @@ def grade(
     a witness, for their lines and causes. Raises GraderTrouble, Interrupted.
 
     `progress` is told what is being done, and `so_far` what is known after each check; `first` is
-    the step that is graded before the others. So many checks run `at_once`; 0: two for each processor,
-    for most of what a check does is to wait. With 1 nothing is built beside them: it is to keep to one processor.
+    the step that is graded before the others. So many checks run `at_once`; 0: see
+    side_by_side(). With 1 nothing is built beside them: it is to keep to one processor.
     """
     start = time.perf_counter()
-    at_once = at_once or 2 * processors()
+    at_once = at_once or side_by_side()
     try:
         command, broken = target.prepare(), None
     except Missing as error:

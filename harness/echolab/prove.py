@@ -12,8 +12,9 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 from echolab import build
-from echolab.apart import end_with
+from echolab.apart import end_with, processors
 from echolab.course import ROOT
+from echolab.explaining import SWITCH
 from echolab.grading import CHECKS, grade
 from echolab.known import Known, Verdict, told
 from echolab.report import Report
@@ -60,13 +61,13 @@ class Run:
 
 class Record:
     """The runs of a proof, in a file to which each is added when it ends (a line of JSON): a proof that was
-    stopped goes on where it was. Runs that were made with another grader, or of another server, do not count.
+    stopped goes on where it was. Runs that were made with another grader, otherwise, or of another server, do not count.
 
     Raises GraderTrouble where the file cannot be read or written, or is something else.
     """
 
     def __init__(self, path: Path, stress: str | None, short: bool) -> None:
-        self._path, self._how = path, [stress, short]
+        self._path, self._how = path, [stress, short, SWITCH in os.environ]
         self._grader = build.digest(*_GRADER, *_modules())
         self._runs: dict[str, list[Run]] = {}
         try:
@@ -82,7 +83,7 @@ class Record:
             raise GraderTrouble(f"{path} is no record of a proof: {error}") from error
 
     def _of(self, server: Known) -> str:
-        """What a run is one of: the grader, how it was kept busy, the server's name and source."""
+        """What a run is one of: the grader, how it was kept busy and whether it explains, the server's name and source."""
         source = build.digest(str(server.source.relative_to(ROOT)))
         return json.dumps([self._grader, *self._how, server.id, source])
 
@@ -148,7 +149,7 @@ def prove(
     context = multiprocessing.get_context("spawn")
     with (
         _stressed(stress),
-        ProcessPoolExecutor(jobs or os.cpu_count(), context, initializer=end_with, initargs=(os.getpid(),)) as pool,
+        ProcessPoolExecutor(jobs or processors(), context, initializer=end_with, initargs=(os.getpid(),)) as pool,
     ):
         waiting: dict[Future[Run], Known] = {}
         for number in range(runs):
@@ -185,11 +186,11 @@ def _short_report(server: Known) -> Report:
 
 @contextmanager
 def _stressed(how: str | None) -> Iterator[None]:
-    processors = sorted(os.sched_getaffinity(0))
+    allowed = sorted(os.sched_getaffinity(0))
     context = multiprocessing.get_context("fork")
-    busy = [context.Process(target=_work, args=(os.getpid(), number), daemon=True) for number in processors]
+    busy = [context.Process(target=_work, args=(os.getpid(), number), daemon=True) for number in allowed]
     if how == "half":
-        os.sched_setaffinity(0, processors[:1])
+        os.sched_setaffinity(0, allowed[:1])
         busy = busy[:1]
     elif how != "busy":
         busy = []
@@ -200,7 +201,7 @@ def _stressed(how: str | None) -> Iterator[None]:
     finally:
         for process in busy:
             process.kill()
-        os.sched_setaffinity(0, processors)
+        os.sched_setaffinity(0, allowed)
 
 
 def _work(parent: int, processor: int) -> None:

@@ -1,7 +1,7 @@
 """A class of two hundred, graded twice, and what that takes: python3 harness/tests/at_scale.py [--few N]
 
 Every wrong server whose verdict is known, each step's and each lesson's solution is a submission of its own;
-a few hold all four lessons, some nothing, or no source. They are graded by two processes of this machine and
+a few hold all four lessons, some nothing, or no source. They are graded by `lab class` of this machine and
 again by two Dask workers. Both gradebooks have to have the same verdict on every check (but for those of which a
 wrong server's header says that they fail in some runs only), and no submission may cost the grader trouble. Which
 cause and line are named may differ where several are to be seen: which two threads a sanitizer has caught, say.
@@ -169,7 +169,7 @@ def main(few: int | None) -> int:
         place = Path(name)
         names = make_class(place / "class", few)
         seconds, memory = grade(place / "class", place / "here")
-        print(f"{len(names)} submissions graded by two processes of this machine: {seconds / 60:.1f} min", flush=True)
+        print(f"{len(names)} submissions graded by this machine: {seconds / 60:.1f} min", flush=True)
         with dask_cluster(place, 2, **_ENVIRONMENT) as (address, _):
             seconds, _ = grade(place / "class", place / "there", "--scheduler", address)
         print(f"and by two Dask workers: {seconds / 60:.1f} min", flush=True)

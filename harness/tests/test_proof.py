@@ -15,6 +15,7 @@ from rich.console import Console
 
 from echolab import build, course
 from echolab.coverage import fewest, unproven
+from echolab.explaining import SWITCH
 from echolab.known import Verdict, catalogue
 from echolab.prove import Proof, Record, Run, prove
 from echolab.report import proof
@@ -55,6 +56,9 @@ def test_a_proof_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypat
     assert proven(3) == {Verdict.RIGHT: 2, Verdict.MISSED: 1}  # one is
     assert proven(3) == {Verdict.RIGHT: 2, Verdict.MISSED: 1}
     assert not Record(record, "busy", False).runs(server)
+    with monkeypatch.context() as context:
+        context.setenv(SWITCH, "1")
+        assert not Record(record, None, False).runs(server)
     monkeypatch.setattr(build, "digest", lambda *_: "another grader")
     assert not Record(record, None, False).runs(server)
     record.write_text("no record\n", encoding="utf-8")
