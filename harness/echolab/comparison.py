@@ -32,7 +32,12 @@ UNITS = {
     "transfer": "B/s",
 }
 _MORE_IS_BETTER = {"floor_share", "round_trips", "connections", "beside_slow", "transfer"}
-_NOISY_SPREAD = 0.2  # of the floor between repetitions
+NOISE = (
+    "other programs took {:.0%} of the processor while the floor was measured",
+    "the floor itself varied so much that it is known to ±{:.0%} only",
+    "the figures varied so much that half of them are known to ±{:.0%} at best",
+)
+_NOISY_SPREAD = 0.2  # of the floor
 _NOISY_FIGURES = 0.3  # of the figures that depend on the number of clients, usually
 _NOISY_LOSS = 0.1  # of the floor's processor time, taken by others
 
@@ -57,9 +62,9 @@ class Figure:
 
     @property
     def spread(self) -> float:
-        """The range of the samples as a share of their median."""
-        values = self.samples.values()
-        return (max(values) - min(values)) / self.median if self.median else 0.0
+        """The width of the range that has the median in it, nine times in ten, as a share of the median."""
+        low, high = _where_the_median_is(list(self.samples.values()))
+        return (high - low) / self.median if self.median else 0.0
 
 
 @dataclass
@@ -120,18 +125,18 @@ class Comparison:
     absent: list[str] = field(default_factory=list)
     complete: bool = False
 
-    def noise(self) -> str | None:
-        """Why the figures are not to be trusted, if they are not."""
+    def noise(self) -> tuple[str, float] | None:
+        """Why the figures are not to be trusted, if they are not: one of NOISE, and the share that belongs in it."""
         if not self.floor.samples:
             return None
         lost, spread = self.floor_loss.median, self.floor.spread
         if lost > _NOISY_LOSS:
-            return f"other programs took {lost:.0%} of the processor while the floor was measured"
+            return NOISE[0], lost
         if spread > _NOISY_SPREAD:
-            return f"the floor itself varied by {spread:.0%} between repetitions"
+            return NOISE[1], spread / 2
         spreads = [f.spread for row in self.rows for key, f in row.figures.items() if key.clients]
         if spreads and (usual := statistics.median(spreads)) > _NOISY_FIGURES:
-            return f"half of the figures varied by more than {usual:.0%} between repetitions"
+            return NOISE[2], usual / 2
         return None
 
     def generator(self) -> tuple[float, float, float] | None:
@@ -165,10 +170,11 @@ class Comparison:
 
     def as_data(self) -> dict[str, Any]:
         """As plain data, in the form of report/bench.schema.json."""
+        noise = self.noise()
         return {
             "schema": SCHEMA,
             "complete": self.complete,
-            "noise": self.noise(),
+            "noise": noise and noise[0].format(noise[1]),
             "machine": self.machine,
             "settings": self.settings,
             "floor": _figure(Key("floor"), self.floor) if self.floor.samples else None,

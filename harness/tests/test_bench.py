@@ -16,7 +16,7 @@ import pytest
 from conftest import HARNESS, Lab
 
 from echolab import bench, build, contenders, course, load
-from echolab.comparison import Comparison, Key, Row
+from echolab.comparison import Comparison, Figure, Key, Row
 from echolab.report import figures
 from echolab.server import Command, Server
 
@@ -250,8 +250,14 @@ def test_a_noisy_floor_is_said() -> None:
     comparison = compared([100.0], [100.0])
     comparison.floor.samples = {0: 100.0, 1: 150.0}
     comparison.floor_loss.samples = {0: 0.0, 1: 0.0}
-    assert "varied by 40%" in (comparison.noise() or "")
-    assert any("too noisy" in line for line in figures.remarks(comparison))
+    said = "too noisy to trust: the floor itself varied so much that it is known to ±20% only"
+    assert any(line.startswith(said) for line in figures.remarks(comparison))
+
+
+def test_a_figure_is_known_better_the_more_often_it_was_measured() -> None:
+    once = [80.0, 120, 95, 105, 100]
+    assert (spread := Figure(dict(enumerate(once))).spread) == pytest.approx(0.4)
+    assert Figure(dict(enumerate(once * 4))).spread < spread / 2
 
 
 def test_plots_are_drawn(tmp_path: Path) -> None:

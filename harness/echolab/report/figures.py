@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from echolab.comparison import Comparison, Row, Standing
+from echolab.comparison import NOISE, Comparison, Row, Standing
 from echolab.verdict import GraderTrouble
 
 _Cell = Callable[[Row], str]
@@ -84,6 +84,9 @@ _CHINESE = {
         "负载发生器在它最高的速率下（每秒 {:,.0f} 次）占它和服务器所用处理器时间的 {:.0%}，其中自己的代码占 {:.0%}，其余在内核里",
     "too noisy to trust: {}; end other programs, or measure with more --repeat":
         "噪声太大，不可信（{}）：请结束其他程序，或加大 --repeat 再测",
+    NOISE[0]: "测下限时，其他程序占了处理器的 {:.0%}",
+    NOISE[1]: "下限本身起伏太大，只能确定到 ±{:.0%}",
+    NOISE[2]: "数字起伏太大，其中一半最多只能确定到 ±{:.0%}",
     "{}: not measured: {}": "{}：未测到：{}", "left out: {}": "未参加：{}",
     "Round trips a second": "每秒往返次数", "Latency": "延迟", "Memory": "内存",
 }  # fmt: skip
@@ -206,7 +209,8 @@ def remarks(comparison: Comparison, say: _Say = str) -> list[str]:
         lines.append(say(_GENERATOR).format(*generator))
     if noise := comparison.noise():
         pattern = "too noisy to trust: {}; end other programs, or measure with more --repeat"
-        lines.append(say(pattern).format(noise))
+        why, share = noise
+        lines.append(say(pattern).format(say(why).format(share)))
     for row in comparison.rows:
         lines += [say("{}: not measured: {}").format(row.name, problem) for problem in row.problems]
     lines += [say("left out: {}").format(reason) for reason in comparison.absent]
