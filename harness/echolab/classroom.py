@@ -1,5 +1,6 @@
 """A class: every submission graded, side by side, and the gradebook written as the results come."""
 
+import ctypes
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -20,6 +21,7 @@ from echolab.submission import Graded, Settings, Submission, grade_submission
 from echolab.verdict import GraderTrouble
 
 _ANSWERS = 10  # seconds in which a scheduler does
+_M_MMAP_THRESHOLD, _LARGE = -3, 64 * 1024  # malloc.h; bytes
 
 
 class WrongUsage(Exception):
@@ -51,6 +53,8 @@ def grade_class(
     console: Console,
 ) -> list[Row]:
     """Grades what the order says, and returns the whole gradebook. Raises WrongUsage, GraderTrouble."""
+    # Results are large and soon forgotten: their memory is to go back to the system (man 3 mallopt).
+    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
     with gradebook.opened(out) as book:
         due = _due(class_, book, settings, order, out)
         if not scheduler:
