@@ -41,6 +41,7 @@ class Settings:
         return max(self.clients)
 
 
+DOCS = Settings(repeat=11)
 QUICK = Settings(repeat=2, seconds=0.1, clients=(1, 8, 32), hold=0.1)
 
 _AT_ONCE = 4  # who connect at a time: more than that overflow the queue of some servers (backlog 5)

@@ -688,7 +688,7 @@ def bench(
     plots: Optional[Path] = typer.Option(
         None, "--plots", metavar="DIR", help="Draw them too, as PNG and SVG."
     ),
-    docs: bool = typer.Option(False, "--docs", help="Write the tables and plots of the docs."),
+    docs: bool = typer.Option(False, "--docs", help="Write the tables and plots of the docs; takes twice as long."),
 ) -> None:
     """Measure the finished servers, and those of others, against each other."""
     console = Console(stderr=json_file == Path("-"), highlight=False)
@@ -705,7 +705,7 @@ def bench(
         more = [contenders.given(server, port, chosen[0])] if server else []
         if plots or docs:
             from echolab.report import plots as drawing
-        settings = benchmark.QUICK if quick else benchmark.Settings()
+        settings = benchmark.QUICK if quick else benchmark.DOCS if docs else benchmark.Settings()
         if repeat:
             settings = replace(settings, repeat=repeat)
         with contenders.scratch() as folder, console.status("building", spinner="line") as status:

@@ -61,9 +61,14 @@ class Figure:
         return statistics.median(self.samples.values())
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """Of the range that has the median in it, nine times in ten."""
+        return _where_the_median_is(list(self.samples.values()))
+
+    @property
     def spread(self) -> float:
-        """The width of the range that has the median in it, nine times in ten, as a share of the median."""
-        low, high = _where_the_median_is(list(self.samples.values()))
+        """The width of that range as a share of the median."""
+        low, high = self.bounds
         return (high - low) / self.median if self.median else 0.0
 
 

@@ -62,10 +62,9 @@ def _curve(comparison: Comparison, folder: Path, figure: str, factor: float, lab
             marker=_MARKERS[number % len(_MARKERS)], markersize=5, label=row.name,
         )  # fmt: skip
         if not row.ours:
-            continue  # the range of the samples, for ours alone: more would hide the lines
-        lowest = [min(value.samples.values()) * factor for _, value in found]
-        highest = [max(value.samples.values()) * factor for _, value in found]
-        axes.fill_between(clients, lowest, highest, color=_colour(row), alpha=0.12, linewidth=0)
+            continue  # where the figure is known to be, for ours alone: more would hide the lines
+        bounds = [[bound * factor for bound in value.bounds] for _, value in found]
+        axes.fill_between(clients, *zip(*bounds, strict=True), color=_colour(row), alpha=0.12, linewidth=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(comparison.curve(), [str(clients) for clients in comparison.curve()])
     if figure.startswith("latency"):
