@@ -62,12 +62,12 @@ class Figure:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Of the range that has the median in it, nine times in ten."""
+        """See _where_the_median_is()."""
         return _where_the_median_is(list(self.samples.values()))
 
     @property
     def spread(self) -> float:
-        """The width of that range as a share of the median."""
+        """The width of the range that has the median in it as a share of the median."""
         low, high = self.bounds
         return (high - low) / self.median if self.median else 0.0
 

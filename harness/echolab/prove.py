@@ -61,7 +61,7 @@ class Run:
 
 class Record:
     """The runs of a proof, in a file to which each is added when it ends (a line of JSON): a proof that was
-    stopped goes on where it was. Runs that were made with another grader, otherwise, or of another server, do not count.
+    stopped goes on where it was. Runs of another grader, under other conditions or of another server do not count.
 
     Raises GraderTrouble where the file cannot be read or written, or is something else.
     """

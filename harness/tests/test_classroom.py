@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,14 @@ def test_a_header_that_has_changed_is_precompiled_again_or_no_more(tmp_path: Pat
         made.append({path.name: path.stat().st_ino for path in kit.KIT.rglob("*.gch/*")})
     first, same, changed, none = made
     assert len(first) == 1 and same == first and len(changed) == 1 and changed.keys() != first.keys() and not none
+
+
+def test_two_for_each_processor_are_graded_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    together = threading.Barrier(6)
+    with classroom._executor(0, None, Console()) as (executor, _):
+        met = [executor.submit(together.wait, 60) for _ in range(6)]
+        assert sorted(each.result() for each in met) == list(range(6))
 
 
 def test_the_table_has_a_line_for_each_student(real_class: Path) -> None:
